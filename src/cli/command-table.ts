@@ -1,0 +1,31 @@
+import { registerConfig } from './commands/config.ts';
+import { registerCredential } from './commands/credential.ts';
+import { registerLink } from './commands/link.ts';
+import { registerList } from './commands/list.ts';
+import { registerRegenerateWebhooks } from './commands/regenerate-webhooks.ts';
+import { registerRelink } from './commands/relink.ts';
+import { registerRename } from './commands/rename.ts';
+import { registerRepos } from './commands/repos.ts';
+import { registerRestrict } from './commands/restrict.ts';
+import { registerSetupGit } from './commands/setup-git.ts';
+import { registerShow } from './commands/show.ts';
+import { registerUnlink } from './commands/unlink.ts';
+import { registerWebhookSecret } from './commands/webhook-secret.ts';
+import type { Cli } from './program.ts';
+
+/** Every command, in the order of the help. */
+export const commandTable: Readonly<Record<string, (cli: Cli) => void>> = {
+  link: registerLink,
+  list: registerList,
+  show: registerShow,
+  restrict: registerRestrict,
+  repos: registerRepos,
+  'regenerate-webhooks': registerRegenerateWebhooks,
+  'webhook-secret': registerWebhookSecret,
+  relink: registerRelink,
+  rename: registerRename,
+  unlink: registerUnlink,
+  'setup-git': registerSetupGit,
+  credential: registerCredential,
+  config: registerConfig,
+};

@@ -1,0 +1,28 @@
+import { readChunks } from '../../git/read-chunks.ts';
+import { answerGit } from '../../operations/answer-git.ts';
+import { createGitQuestion } from '../../operations/git-question.ts';
+import { markRefused, readVaultItem } from '../../operations/helper-storage.ts';
+import { createCommand, type Cli } from '../program.ts';
+
+export function registerCredential(cli: Cli): void {
+  createCommand(cli, 'credential', "git's credential helper protocol; git calls it, not people", [
+    ['printf "protocol=https\\nhost=git.acme.dev\\n\\n" | gitlink credential get', 'what git would be told'],
+    ['gitlink setup-git', 'how git is told to ask gitlink'],
+  ])
+    .argument('<operation>', 'get, store or erase')
+    .action((operation: string) =>
+      cli.run('credential', async ({ directories, runtime }) => {
+        const question = createGitQuestion(operation, readChunks(0), {
+          env: runtime.env,
+          directories,
+          now: () => runtime.clock.now(),
+          readOtherItem: (link, passphraseFile) =>
+            readVaultItem(directories, runtime.env, link, passphraseFile),
+          markRefused: (link) => markRefused(directories, link),
+        });
+        const { output, notice } = await answerGit(question);
+        if (notice !== null) runtime.stderr.write(`${notice}\n`);
+        if (output !== null) runtime.stdout.write(output);
+      }),
+    );
+}

@@ -1,0 +1,166 @@
+import { CancelledError, UsageError } from '../../errors.ts';
+import { describeLinks } from '../../operations/describe-links.ts';
+import { assertFreeName, linkAccount, type VerifiedCredential } from '../../operations/link-account.ts';
+import type { RestrictionWish } from '../../operations/restriction.ts';
+import { openAccess } from '../../operations/host-access.ts';
+import { findProvider, providers } from '../../providers/registry.ts';
+import type { LinkRecord, Storage } from '../../store/link-schema.ts';
+import {
+  addCredentialFlags,
+  readCapabilities,
+  readExpiry,
+  type CredentialFlags,
+} from '../credential-flags.ts';
+import { offerGit } from '../git-setup.ts';
+import { findRemoteHosts } from '../remote-hosts.ts';
+import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
+import type { Session } from '../session.ts';
+import { recogniseWithConsent, signIn } from '../sign-in.ts';
+import { toShortHost } from '../link-view.ts';
+
+interface LinkFlags extends CredentialFlags {
+  readonly name?: string;
+  readonly namespace?: readonly string[];
+  readonly repo?: readonly string[];
+  readonly webhookUrl?: string;
+  readonly store?: Storage;
+  readonly setupGit?: boolean;
+}
+
+export function registerLink(cli: Cli): void {
+  const command = createCommand(cli, 'link', 'Connect an account', [
+    ['gitlink link gitea --host git.acme.dev', 'asks for what is missing'],
+    ['gitlink link codeberg', 'the same for codeberg.org'],
+    ['gitlink link https://git.acme.dev/acme/site', 'finds out what is there'],
+    ['gitlink link gitea --host git.acme.dev --with-token --namespace acme < token.txt', 'in a script'],
+  ])
+    .argument('[provider|url]', 'gitea, forgejo, codeberg, or any address of the host')
+    .option('--name <name>', 'what to call the link');
+  addCredentialFlags(command)
+    .option('--namespace <namespace>', 'limit the link to this namespace (repeatable)', collectList)
+    .option('--repo <owner/name>', 'limit the link to this repository (repeatable)', collectList)
+    .option('--webhook-url <url>', 'where webhooks of this link will deliver to')
+    .addOption(createChoice('--store <store>', 'where to keep the secret', ['keychain', 'file']))
+    .option('--setup-git', 'use this account for git')
+    .option('--no-setup-git', 'leave git alone')
+    .action((word: string | undefined, flags: LinkFlags) =>
+      cli.run('link', (session) => link(session, word, flags), { passphraseFile: flags.passphraseFile }),
+    );
+}
+
+async function link(session: Session, word: string | undefined, flags: LinkFlags): Promise<void> {
+  const { context, output, reporter } = session;
+  readCapabilities(flags.for);
+  const expiresAt = readExpiry(flags.expires, context.clock.now());
+  const records = context.links.read();
+  if (flags.name !== undefined) assertFreeName(records, flags.name);
+  const place = await choosePlace(session, word, flags);
+  // Before anything is asked or opened: a credential that cannot be kept shall not be made.
+  const storage = await chooseStorage(session, flags);
+  await (await context.openVault(storage)).check();
+
+  const isKnown = records.links.some(
+    ({ host }) => host === place.address || toShortHost(host) === place.address,
+  );
+  const question = { ...place, caFile: flags.caFile ?? null, allowHttp: flags.allowHttp === true };
+  const recognised = await recogniseWithConsent(session, question, isKnown);
+  const verified = await signIn(session, recognised, flags);
+  warnAboutTwin(session, verified, records.links);
+  const restriction = await chooseRestriction(session, verified, flags);
+  const made = await linkAccount(context, {
+    verified,
+    name: flags.name ?? null,
+    method: 'token',
+    origin: 'pasted',
+    storage,
+    restriction,
+    expiresAt,
+    webhookUrl: flags.webhookUrl ?? null,
+    caFile: flags.caFile ?? null,
+    allowHttp: flags.allowHttp === true,
+    passphraseFile: flags.passphraseFile ?? null,
+  });
+  const [document] = describeLinks(context, [made]);
+  reporter.note(
+    `Linked ${made.account.login ?? 'an unknown account'} at ${toShortHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
+  );
+  await offerGit(session, made, flags.setupGit);
+  output.document({ link: document });
+}
+
+interface Place {
+  readonly address: string;
+  readonly provider: (typeof providers)[number] | null;
+}
+
+/** A provider's word, an address, or, in a terminal, what the repository's remotes suggest. */
+async function choosePlace(session: Session, word: string | undefined, flags: LinkFlags): Promise<Place> {
+  const choice = word === undefined ? null : findProvider(word);
+  const isAddress = word !== undefined && choice === null && /[./:]/.test(word);
+  if (word !== undefined && choice === null && !isAddress) {
+    throw new UsageError(`There is no provider "${word}".`, {
+      hint: `There are: ${providers.flatMap(({ id, aliases }) => [id, ...aliases.map((alias) => alias.word)]).join(', ')}; an address will do, too.`,
+    });
+  }
+  if (isAddress) return { address: flags.host ?? word, provider: null };
+  const address = flags.host ?? choice?.host ?? (await askForHost(session, word));
+  return { address, provider: choice?.provider ?? null };
+}
+
+async function askForHost(session: Session, word: string | undefined): Promise<string> {
+  if (!session.prompter.canAsk) {
+    throw new UsageError(
+      word === undefined
+        ? 'What to link is needed: a provider or an address.'
+        : `Which ${word} is needed: it has no host of its own.`,
+      { hint: `For example: gitlink link ${word ?? 'gitea'} --host git.acme.dev` },
+    );
+  }
+  const [suggested] = await findRemoteHosts(session);
+  return session.prompter.ask('Which host? (such as git.acme.dev)', '--host', suggested);
+}
+
+async function chooseStorage({ context }: Session, flags: LinkFlags): Promise<Storage> {
+  if (flags.store !== undefined) return flags.store;
+  const preferred = (await context.openSettings()).get('store');
+  return preferred === 'file' ? 'file' : 'keychain';
+}
+
+function warnAboutTwin(
+  session: Session,
+  { description, identity }: VerifiedCredential,
+  links: readonly LinkRecord[],
+): void {
+  const twin = links.find(
+    ({ host, account }) =>
+      host === description.host && account.id !== null && account.id === identity.account.id,
+  );
+  if (twin) session.reporter.warn(`"${twin.name}" is a link of the same account.`);
+}
+
+/** In a terminal the namespaces are offered; without one, and by default, nothing is limited. */
+async function chooseRestriction(
+  session: Session,
+  verified: VerifiedCredential,
+  flags: LinkFlags,
+): Promise<RestrictionWish | null> {
+  const wish = { namespaces: flags.namespace ?? [], repositories: flags.repo ?? [] };
+  if (wish.namespaces.length + wish.repositories.length > 0) return wish;
+  const { context, prompter, saysYes } = session;
+  if (!prompter.canAsk || saysYes) return null;
+  if (!(await prompter.confirm('May this link be used for everything that the account reaches?', true))) {
+    const { provider, description, credential, identity } = verified;
+    const access = await openAccess(context, provider, description, credential, {
+      caFile: flags.caFile ?? null,
+      account: identity.account,
+    });
+    const choices: { value: string; label: string }[] = [];
+    for await (const { path, kind } of provider.listNamespaces(access)) {
+      choices.push({ value: path, label: `${path}  (${kind})` });
+    }
+    const namespaces = await prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, []);
+    if (namespaces.length === 0) throw new CancelledError('Nothing was chosen, so nothing was linked.');
+    return { namespaces, repositories: [] };
+  }
+  return null;
+}

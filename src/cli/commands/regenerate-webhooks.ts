@@ -1,0 +1,222 @@
+import { exitCodes, UsageError } from '../../errors.ts';
+import {
+  regenerateWebhooks,
+  type RegenerateOutcome,
+  type VerifiedResult,
+} from '../../operations/regenerate-webhooks.ts';
+import type { WebhookMode } from '../../operations/plan-webhooks.ts';
+import type { Secret } from '../../secret.ts';
+import { readStandardInput, readTextFile, toToken } from '../credential-flags.ts';
+import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
+import { createRateMeter } from '../rate-meter.ts';
+import type { Session } from '../session.ts';
+import { printTable, type Column } from '../table.ts';
+
+interface RegenerateFlags {
+  readonly url?: string;
+  readonly events?: readonly string[];
+  readonly at?: 'repositories' | 'namespace' | 'app';
+  readonly namespace?: readonly string[];
+  readonly repo?: readonly string[];
+  readonly withSecret?: boolean;
+  readonly secretFile?: string;
+  readonly secretEnv?: string;
+  readonly onSecret?: string;
+  readonly dryRun?: boolean;
+  readonly repair?: boolean;
+  readonly remove?: boolean;
+  readonly verify?: boolean;
+  readonly concurrency?: string;
+  readonly allowHttp?: boolean;
+}
+
+const columns: readonly Column<VerifiedResult>[] = [
+  { header: 'REPOSITORY', cell: ({ repository }) => repository, least: 20 },
+  { header: 'ACTION', cell: ({ action }) => action },
+  {
+    header: 'STATE',
+    cell: ({ state }) => state,
+    style: ({ state }, styles) =>
+      state === 'failed' || state === 'unknown'
+        ? styles.bad
+        : state === 'skipped'
+          ? styles.doubtful
+          : styles.good,
+  },
+  { header: 'REASON', cell: describeReason, least: 12 },
+];
+
+export function registerRegenerateWebhooks(cli: Cli): void {
+  createCommand(cli, 'regenerate-webhooks', 'One working webhook with a fresh secret in every repository', [
+    ['gitlink regenerate-webhooks gitea --url https://ci.acme.dev/hook', 'make or renew the webhooks'],
+    ['gitlink regenerate-webhooks gitea --dry-run', 'only show what would be done'],
+    [
+      "gitlink regenerate-webhooks gitea --on-secret './deploy-secret.sh'",
+      'hand the secret to the receiver first',
+    ],
+    ['gitlink regenerate-webhooks gitea --repair', 'keep the secret, mend what is wrong'],
+    ['gitlink regenerate-webhooks gitea --remove', "take gitlink's webhooks away"],
+  ])
+    .argument('[link]', 'the link; not needed when there is only one')
+    .option('--url <url>', 'where to deliver to')
+    .option('--events <events>', 'push, tag, pull-request, comment, release, native:<name>', collectList)
+    .addOption(createChoice('--at <level>', 'where the hooks hang', ['repositories', 'namespace', 'app']))
+    .option('--namespace <namespace>', 'only in this namespace (repeatable)', collectList)
+    .option('--repo <owner/name>', 'only in this repository (repeatable)', collectList)
+    .option('--with-secret', 'read the secret from standard input')
+    .option('--secret-file <file>', 'read the secret from a file')
+    .option('--secret-env <variable>', 'read the secret from an environment variable')
+    .option(
+      '--on-secret <command>',
+      'give the secret to this command, before (GITLINK_PHASE=new) and after (retire)',
+    )
+    .option('--dry-run', 'only show what would be done')
+    .option('--repair', 'keep the secret and change nothing that is right')
+    .option('--remove', "take gitlink's webhooks away")
+    .option('--verify', 'have the host send a test delivery')
+    .option('--concurrency <number>', 'how many repositories at once')
+    .option('--allow-http', 'accept a receiver without TLS')
+    .action((name: string | undefined, flags: RegenerateFlags) =>
+      cli.run('regenerate-webhooks', (session) => run(session, name, flags)),
+    );
+}
+
+async function run(session: Session, name: string | undefined, flags: RegenerateFlags): Promise<number> {
+  const { context, output, reporter, runtime } = session;
+  const mode = readMode(flags);
+  const link = await session.chooseLink(name);
+  const meter = createRateMeter(runtime.clock);
+  const showsEach = session.isVerbose;
+  let done = 0;
+  const outcome = await regenerateWebhooks(context, {
+    linkName: link.name,
+    mode,
+    target: {
+      url: flags.url ?? null,
+      events: flags.events ?? null,
+      at: flags.at ?? null,
+      allowHttp: flags.allowHttp === true,
+    },
+    namespaces: flags.namespace ?? [],
+    repositories: flags.repo ?? [],
+    suppliedSecret: await readSuppliedSecret(session, flags),
+    onSecret: flags.onSecret ?? null,
+    dryRun: flags.dryRun === true,
+    verify: flags.verify === true,
+    concurrency: await readConcurrency(session, flags.concurrency),
+    onPlan: (plan) => reporter.status(`Changing webhooks… 0 of ${plan.length}`),
+    onResult: (result, total) => {
+      done += 1;
+      if (showsEach)
+        reporter.note(`${result.repository}: ${result.action}, ${result.state} ${describeReason(result)}`);
+      reporter.status(`Changing webhooks… ${done} of ${total}${meter.describe(done, total)}`);
+    },
+  });
+  reporter.clear();
+  const { target, results } = outcome;
+  const summary = summarise(results);
+  output.document({
+    target: { url: target.url, events: target.events, at: target.at },
+    results: results.map(toResultDocument),
+    summary,
+  });
+  printTable(session.output, session.styles, columns, results);
+  explain(session, outcome, flags, mode);
+  return summary.failed + summary.unknown > 0 ? exitCodes.partial : exitCodes.done;
+}
+
+function readMode(flags: RegenerateFlags): WebhookMode {
+  if (flags.repair === true && flags.remove === true)
+    throw new UsageError('--repair and --remove exclude each other.');
+  const supplies = [flags.withSecret, flags.secretFile, flags.secretEnv].filter((each) => each !== undefined);
+  if (supplies.length > 1) throw new UsageError('Name one place for the secret, not several.');
+  const mode = flags.repair === true ? 'repair' : flags.remove === true ? 'remove' : 'rotate';
+  if (mode !== 'rotate' && supplies.length + (flags.onSecret === undefined ? 0 : 1) > 0) {
+    throw new UsageError(`--${mode} changes no secret, so none can be given.`);
+  }
+  return mode;
+}
+
+async function readSuppliedSecret(session: Session, flags: RegenerateFlags): Promise<Secret | null> {
+  if (flags.withSecret === true) return toToken(await readStandardInput(session), 'standard input');
+  if (flags.secretFile !== undefined) return toToken(await readTextFile(flags.secretFile), flags.secretFile);
+  if (flags.secretEnv === undefined) return null;
+  const value = session.runtime.env[flags.secretEnv];
+  if (value === undefined) throw new UsageError(`The variable ${flags.secretEnv} is not set.`);
+  return toToken(value, flags.secretEnv);
+}
+
+async function readConcurrency(session: Session, flag: string | undefined): Promise<number | null> {
+  const text = flag ?? (await session.context.openSettings()).get('concurrency');
+  if (text === null) return null;
+  if (/^([1-9]|[1-5]\d|6[0-4])$/.test(text)) return Number(text);
+  throw new UsageError('--concurrency takes a number from 1 to 64.');
+}
+
+function describeReason({ reason, test }: VerifiedResult): string {
+  const tested =
+    test === null ? null : 'reason' in test ? `test ${test.outcome}: ${test.reason}` : `test ${test.outcome}`;
+  return [reason, tested].filter((part) => part !== null).join('; ');
+}
+
+function toResultDocument(result: VerifiedResult): object {
+  const { repository, action, state, hookId } = result;
+  return { repository, action, state, reason: describeReason(result) || null, hookId };
+}
+
+interface Summary {
+  readonly created: number;
+  readonly rotated: number;
+  readonly repaired: number;
+  readonly removed: number;
+  readonly unchanged: number;
+  readonly skipped: number;
+  readonly failed: number;
+  readonly unknown: number;
+}
+
+function summarise(results: readonly VerifiedResult[]): Summary {
+  const count = (isCounted: (result: VerifiedResult) => boolean): number => results.filter(isCounted).length;
+  const isDone = ({ state }: VerifiedResult): boolean => state === 'confirmed' || state === 'planned';
+  return {
+    created: count((each) => isDone(each) && each.action === 'create'),
+    rotated: count((each) => isDone(each) && (each.action === 'rotate' || each.action === 'adopt')),
+    repaired: count((each) => isDone(each) && each.action === 'repair'),
+    removed: count((each) => isDone(each) && each.action === 'remove'),
+    unchanged: count((each) => isDone(each) && each.action === 'unchanged'),
+    skipped: count(({ state }) => state === 'skipped'),
+    failed: count(({ state }) => state === 'failed'),
+    unknown: count(({ state }) => state === 'unknown'),
+  };
+}
+
+function explain(
+  session: Session,
+  outcome: RegenerateOutcome,
+  flags: RegenerateFlags,
+  mode: WebhookMode,
+): void {
+  const { reporter } = session;
+  const { link, results, pending } = outcome;
+  const summary = summarise(results);
+  const parts = Object.entries(summary).filter(([, count]) => (count as number) > 0);
+  const isDryRun = flags.dryRun === true;
+  if (results.length === 0) reporter.note('There is no repository that this link may use.');
+  else
+    reporter.note(
+      `${isDryRun ? 'Planned: ' : ''}${parts.map(([word, count]) => `${String(count)} ${word}`).join(', ')}.`,
+    );
+  if (isDryRun || mode === 'remove') return;
+  if (summary.failed + summary.unknown > 0) {
+    reporter.warn(
+      `Not everything worked. To continue with the same secret: gitlink regenerate-webhooks ${link.name}`,
+    );
+  } else if (pending > 0) {
+    reporter.note(
+      `${pending} hooks elsewhere still have the previous secret. To finish: gitlink regenerate-webhooks ${link.name}`,
+    );
+  }
+  if (mode === 'rotate' && link.webhook !== null && flags.onSecret === undefined) {
+    reporter.note(`The receiver needs the secret: gitlink webhook-secret ${link.name}`);
+  }
+}

@@ -1,0 +1,60 @@
+import { describeLinks } from '../../operations/describe-links.ts';
+import { requireProvider } from '../../operations/host-access.ts';
+import { relink } from '../../operations/relink.ts';
+import { addCredentialFlags, readExpiry, type CredentialFlags } from '../credential-flags.ts';
+import { toShortHost } from '../link-view.ts';
+import { createCommand, type Cli } from '../program.ts';
+import type { Session } from '../session.ts';
+import { recogniseWithConsent, signIn } from '../sign-in.ts';
+
+interface RelinkFlags extends CredentialFlags {
+  readonly allowAccountChange?: boolean;
+  readonly revokeOld?: boolean;
+}
+
+export function registerRelink(cli: Cli): void {
+  const command = createCommand(cli, 'relink', 'Give a link a new credential', [
+    ['gitlink relink gitea', 'asks for a new token; name, restriction and webhooks stay'],
+    ['gitlink relink gitea --with-token --revoke-old < token.txt', 'and ends the old one'],
+    ['gitlink relink gitea --host git.new.dev', 'the server has moved'],
+  ]).argument('[link]', 'the link; not needed when there is only one');
+  addCredentialFlags(command)
+    .option('--allow-account-change', 'accept a credential of another account')
+    .option('--revoke-old', 'end the old credential at the host')
+    .action((name: string | undefined, flags: RelinkFlags) =>
+      cli.run('relink', (session) => run(session, name, flags), { passphraseFile: flags.passphraseFile }),
+    );
+}
+
+async function run(session: Session, name: string | undefined, flags: RelinkFlags): Promise<void> {
+  const { context, output, reporter } = session;
+  const link = await session.chooseLink(name);
+  const expiresAt = readExpiry(flags.expires, context.clock.now());
+  await (await context.openVault(link.storage)).check();
+  const caFile = flags.caFile ?? link.caFile;
+  const allowHttp = flags.allowHttp === true || link.allowHttp;
+  const question = { address: flags.host ?? link.host, provider: requireProvider(link), caFile, allowHttp };
+  const recognised = await recogniseWithConsent(session, question, flags.host === undefined);
+  const verified = await signIn(session, recognised, { ...flags, ...(caFile === null ? {} : { caFile }) });
+  const { link: changed, oldCredential } = await relink(context, link, {
+    verified,
+    allowAccountChange: flags.allowAccountChange === true,
+    revokeOld: flags.revokeOld === true,
+    expiresAt,
+    caFile,
+    allowHttp,
+  });
+  reporter.note(
+    `"${changed.name}" has a new credential of ${changed.account.login ?? 'an unknown account'} at ${toShortHost(changed.host)}.`,
+  );
+  if (oldCredential?.outcome === 'revoked') reporter.note('The old one was revoked.');
+  if (oldCredential?.outcome === 'alreadyDead') reporter.note('The old one was dead already.');
+  if (oldCredential?.outcome === 'impossible') {
+    reporter.warn(`The old one still works: ${oldCredential.reason}. Delete it at ${oldCredential.pageUrl}`);
+  }
+  if (flags.revokeOld !== true) {
+    const page = recognised.provider.tokenPage(link.host, []).url;
+    reporter.note(`The old one was left alone; if it is not needed, delete it at ${page}`);
+  }
+  output.document({ link: describeLinks(context, [changed])[0] });
+}

@@ -1,0 +1,73 @@
+import type { Repository } from '../../providers/provider.ts';
+import { listAllowedRepositories } from '../../operations/list-repositories.ts';
+import { createCommand, type Cli } from '../program.ts';
+import { printTable, toTabbedLine, type Column } from '../table.ts';
+
+interface ReposFlags {
+  readonly namespace?: string;
+  readonly search?: string;
+  readonly all?: boolean;
+}
+
+type Row = Repository & { readonly link: string };
+
+const columns: readonly Column<Row>[] = [
+  { header: 'REPOSITORY', cell: ({ fullName }) => fullName, least: 20 },
+  { header: 'VISIBILITY', cell: (row) => (row.private ? 'private' : 'public') },
+  { header: 'STATE', cell: (row) => (row.archived ? 'archived' : 'active') },
+  { header: 'WEBHOOKS', cell: (row) => (row.canManageWebhooks ? 'yes' : 'no') },
+  { header: 'LINK', cell: ({ link }) => link, least: 8 },
+];
+
+export function registerRepos(cli: Cli): void {
+  createCommand(cli, 'repos', 'The repositories that may be used through a link', [
+    ['gitlink repos gitea', 'all that the link may use, its restriction applied'],
+    ['gitlink repos gitea --namespace acme --search site', 'some of them'],
+    ['gitlink repos --all --json', 'those of every link, for scripts'],
+  ])
+    .argument('[link]', 'the link; not needed when there is only one')
+    .option('--namespace <namespace>', 'only those in one namespace')
+    .option('--search <text>', 'only those whose name contains the text')
+    .option('--all', 'of every link')
+    .action((name: string | undefined, flags: ReposFlags) =>
+      cli.run('repos', async (session) => {
+        const { context, output, reporter, styles } = session;
+        const links = flags.all === true ? context.links.read().links : [await session.chooseLink(name)];
+        const filter = { namespace: flags.namespace ?? null, search: flags.search ?? null };
+        // A program that reads lines gets each as soon as it is known; a table needs all to be laid out.
+        const isStreaming = !output.isTerminal && !output.isJson;
+        const rows: Row[] = [];
+        let count = 0;
+        for (const link of links) {
+          for await (const repository of listAllowedRepositories(context, link, filter)) {
+            const row = { ...repository, link: link.name };
+            count += 1;
+            if (isStreaming) output.data(toTabbedLine(columns, row));
+            else rows.push(row);
+            reporter.status(`Listing repositories… ${count}`);
+          }
+        }
+        reporter.clear();
+        output.document({ repositories: rows.map(toDocument) });
+        if (!isStreaming) printTable(output, styles, columns, rows);
+        if (count === 0) reporter.note('There are no such repositories.');
+      }),
+    );
+}
+
+/** A closed list: nothing reaches the output that is not named here. */
+function toDocument(row: Row): Row {
+  const { id, fullName, namespace, cloneUrl, webUrl, defaultBranch, archived, canManageWebhooks, link } = row;
+  return {
+    id,
+    fullName,
+    namespace,
+    cloneUrl,
+    webUrl,
+    defaultBranch,
+    private: row.private,
+    archived,
+    canManageWebhooks,
+    link,
+  };
+}

@@ -1,0 +1,130 @@
+import { exitCodes, UsageError } from '../../errors.ts';
+import { openLink } from '../../operations/host-access.ts';
+import { describeLinks } from '../../operations/describe-links.ts';
+import { describeFault } from '../../operations/plan-webhooks.ts';
+import { removeKnownWebhooks } from '../../operations/remove-webhooks.ts';
+import {
+  applyRestriction,
+  findStrandedWebhooks,
+  listReachableNamespaces,
+  planRestriction,
+  type RestrictionChange,
+} from '../../operations/restrict-link.ts';
+import type { LinkRecord } from '../../store/link-schema.ts';
+import { describeAccess } from '../link-view.ts';
+import { collectList, createCommand, type Cli } from '../program.ts';
+import type { Session } from '../session.ts';
+
+interface RestrictFlags {
+  readonly repo?: readonly string[];
+  readonly add?: boolean;
+  readonly remove?: boolean;
+  readonly unrestricted?: boolean;
+  readonly keepWebhooks?: boolean;
+}
+
+export function registerRestrict(cli: Cli): void {
+  createCommand(cli, 'restrict', 'Limit what a link may be used for', [
+    ['gitlink restrict gitea acme tools', 'only the namespaces acme and tools'],
+    ['gitlink restrict gitea --repo acme/site', 'only one repository'],
+    ['gitlink restrict gitea lab --add', 'lab, too'],
+    ['gitlink restrict gitea', 'choose from a list'],
+    ['gitlink restrict gitea --unrestricted', 'no limit any more'],
+  ])
+    .argument('[link]', 'the link; not needed when there is only one')
+    .argument('[namespaces...]', 'what to limit it to')
+    .option('--repo <owner/name>', 'limit it to this repository (repeatable)', collectList)
+    .option('--add', 'add what is named to the restriction')
+    .option('--remove', 'take what is named out of the restriction')
+    .option('--unrestricted', 'lift the restriction')
+    .option('--keep-webhooks', 'leave the webhooks that get out of reach')
+    .action((name: string | undefined, namespaces: readonly string[], flags: RestrictFlags) =>
+      cli.run('restrict', (session) => restrict(session, name, namespaces, flags)),
+    );
+}
+
+async function restrict(
+  session: Session,
+  name: string | undefined,
+  namespaces: readonly string[],
+  flags: RestrictFlags,
+): Promise<number> {
+  const { context, output, reporter } = session;
+  const link = await session.chooseLink(name);
+  const change = await chooseChange(session, link, namespaces, flags);
+  const restriction = await planRestriction(context, link, change);
+  const stranded = findStrandedWebhooks(context, link, restriction);
+  const changed = await applyRestriction(context, link, restriction);
+  const [document] = describeLinks(context, [changed]);
+  if (document) reporter.note(`"${link.name}" may now be used for: ${describeAccess(document)}.`);
+  if (restriction.mode === 'restricted') {
+    reporter.note('gitlink enforces this itself: the token can still do more when it is used elsewhere.');
+  }
+  const isClean = stranded.length === 0 || (await offerRemoval(session, changed, stranded, flags));
+  output.document({ link: document });
+  return isClean ? exitCodes.done : exitCodes.partial;
+}
+
+async function chooseChange(
+  session: Session,
+  link: LinkRecord,
+  namespaces: readonly string[],
+  flags: RestrictFlags,
+): Promise<RestrictionChange> {
+  const wish = { namespaces, repositories: flags.repo ?? [] };
+  const isNamed = wish.namespaces.length + wish.repositories.length > 0;
+  const modes = [flags.add, flags.remove, flags.unrestricted].filter((flag) => flag === true);
+  if (modes.length > 1 || (flags.unrestricted === true && isNamed)) {
+    throw new UsageError(
+      '--add, --remove and --unrestricted exclude each other, and the last one takes no names.',
+    );
+  }
+  if (flags.unrestricted === true) return { how: 'lift' };
+  if (isNamed) {
+    return { how: flags.add === true ? 'add' : flags.remove === true ? 'remove' : 'replace', wish };
+  }
+  if (!session.prompter.canAsk) {
+    throw new UsageError('What to limit the link to is needed.', {
+      hint: `For example: gitlink restrict ${link.name} NAMESPACE, or --repo OWNER/NAME, or --unrestricted`,
+    });
+  }
+  const reachable = await listReachableNamespaces(session.context, link);
+  const choices = reachable.map(({ path, kind }) => ({ value: path, label: `${path}  (${kind})` }));
+  const before = link.restriction.mode === 'restricted' ? link.restriction.namespaces : [];
+  const chosen = await session.prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, before);
+  if (chosen.length === 0)
+    throw new UsageError('Nothing was chosen.', { hint: 'To lift a restriction: --unrestricted' });
+  return { how: 'replace', wish: { namespaces: chosen, repositories: [] } };
+}
+
+/** @returns whether nothing is left behind that the person did not want to keep. */
+async function offerRemoval(
+  session: Session,
+  link: LinkRecord,
+  stranded: Parameters<typeof removeKnownWebhooks>[2],
+  flags: RestrictFlags,
+): Promise<boolean> {
+  const { context, prompter, reporter } = session;
+  const labels = stranded.map(({ label }) => label).join(', ');
+  const count = `${stranded.length} webhook${stranded.length === 1 ? '' : 's'} of gitlink`;
+  reporter.warn(`${count} now out of reach: ${labels}.`);
+  const isWanted =
+    flags.keepWebhooks !== true &&
+    (session.saysYes || (prompter.canAsk && (await prompter.confirm('Remove them?', true))));
+  if (!isWanted) {
+    if (flags.keepWebhooks !== true)
+      reporter.note('They were kept. To remove them, run this again with --yes.');
+    return true;
+  }
+  const removals = await removeKnownWebhooks(context, await openLink(context, link), stranded);
+  let isClean = true;
+  for (const { entry, result } of removals) {
+    if (typeof result === 'string') {
+      reporter.note(`Removed the webhook of ${entry.label}.`);
+    } else {
+      isClean = false;
+      reporter.warn(`The webhook of ${entry.label} is still there: ${describeFault(result)}`);
+    }
+  }
+  return isClean;
+}

@@ -1,0 +1,105 @@
+import { judgeScopes } from '../../operations/judge-scopes.ts';
+import { describeLinks } from '../../operations/describe-links.ts';
+import { findOwnWebhooks } from '../../operations/remove-webhooks.ts';
+import { toPrintable } from '../../printable.ts';
+import { getProvider } from '../../providers/registry.ts';
+import { readLastUsage } from '../../store/usage-log.ts';
+import { describeAccess, describeAccount, describeState } from '../link-view.ts';
+import { createCommand, type Cli } from '../program.ts';
+import type { Session } from '../session.ts';
+import type { LinkRecord } from '../../store/link-schema.ts';
+
+export function registerShow(cli: Cli): void {
+  createCommand(cli, 'show', 'Everything about one link', [
+    ['gitlink show gitea', 'account, scopes, restriction, webhooks, where the secret lies'],
+    ['gitlink show gitea --json', 'the same for scripts'],
+  ])
+    .argument('[link]', 'the link; not needed when there is only one')
+    .action((name: string | undefined) =>
+      cli.run('show', async (session) => {
+        const link = await session.chooseLink(name);
+        const [document] = describeLinks(session.context, [link]);
+        session.output.document({ link: document });
+        printFacts(session, listFacts(session, link));
+      }),
+    );
+}
+
+type Fact = readonly [name: string, value: string];
+
+function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
+  const [document] = describeLinks(context, [link]);
+  if (!document) return [];
+  const provider = getProvider(link.provider);
+  const judgement = provider && judgeScopes(provider, link.scopes, ['clone', 'webhooks']);
+  const usage = readLastUsage(context.directories.state).get(link.id);
+  const missing = judgement?.missing.map(({ scope }) => scope) ?? [];
+  return [
+    ['name', document.name],
+    ['provider', `${document.flavour}${link.hostVersion === null ? '' : ` ${link.hostVersion}`}`],
+    ['host', document.host],
+    [
+      'account',
+      `${describeAccount(document)}${document.account.id === null ? '' : ` (id ${document.account.id})`}`,
+    ],
+    ['method', `${document.method} (${link.credentialKind})`],
+    ['state', describeState(document)],
+    ['checked', document.checkedAt ?? 'never'],
+    ['expires', document.expiresAt ?? 'never'],
+    ['scopes', link.scopes === null ? 'the host does not tell' : link.scopes.join(', ') || 'none'],
+    ...(missing.length > 0 ? [['scopes missing', missing.join(', ')] as const] : []),
+    ...(judgement && judgement.excess.length > 0
+      ? [['scopes in excess', judgement.excess.join(', ')] as const]
+      : []),
+    ['access', describeAccess(document)],
+    [
+      'enforced by',
+      document.enforcement === 'local' ? 'gitlink (the token itself reaches further)' : document.enforcement,
+    ],
+    ...listWebhookFacts(context, link),
+    ['secret in', document.storage],
+    ['created', document.createdAt],
+    [
+      'last used',
+      usage
+        ? `${document.lastUsedAt ?? ''} by ${usage.by}${usage.path === null ? '' : ` for ${usage.path}`}`
+        : 'never',
+    ],
+  ];
+}
+
+function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[] {
+  const { webhook } = link;
+  if (webhook === null) return [['webhooks', 'none']];
+  const hooks = findOwnWebhooks(context, link);
+  const isUnfinished = webhook.nextSecretItem !== null && webhook.secretItem !== null;
+  const done = hooks.filter(
+    ({ state, secretItem }) => state === 'confirmed' && secretItem === webhook.nextSecretItem,
+  );
+  return [
+    ['webhooks', `${hooks.length} to ${webhook.url}`],
+    ['webhook events', webhook.events.join(', ')],
+    [
+      'webhook secret',
+      webhook.regeneratedAt === null
+        ? 'never regenerated'
+        : `of ${new Date(webhook.regeneratedAt).toISOString()}`,
+    ],
+    ...(isUnfinished
+      ? [
+          [
+            'unfinished run',
+            `${done.length} of ${hooks.length} hooks have the new secret; continue with: gitlink regenerate-webhooks ${link.name}`,
+          ] as const,
+        ]
+      : []),
+  ];
+}
+
+function printFacts({ output, styles }: Session, facts: readonly Fact[]): void {
+  const width = Math.max(...facts.map(([name]) => name.length));
+  for (const [name, value] of facts) {
+    const label = output.isTerminal ? styles.faint(name.padEnd(width + 2)) : `${name}\t`;
+    output.data(`${label}${toPrintable(value)}`);
+  }
+}

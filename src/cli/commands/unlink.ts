@@ -1,0 +1,126 @@
+import { exitCodes, UsageError } from '../../errors.ts';
+import { readLastUsage } from '../../store/usage-log.ts';
+import { planUnlink, unlink, type UnlinkStep } from '../../operations/unlink.ts';
+import type { LinkRecord } from '../../store/link-schema.ts';
+import { undoGitForHost } from '../git-setup.ts';
+import { toShortHost } from '../link-view.ts';
+import { createCommand, type Cli } from '../program.ts';
+import { assertConfirmed, type Session } from '../session.ts';
+import { printTable, type Column } from '../table.ts';
+
+interface UnlinkFlags {
+  readonly revoke?: boolean;
+  readonly keepWebhooks?: boolean;
+  readonly forget?: boolean;
+  readonly dryRun?: boolean;
+}
+
+const words: Readonly<Record<UnlinkStep['what'], string>> = {
+  webhook: 'remove the webhook of',
+  revoke: 'revoke the credential at',
+  proof: 'prove that it is dead at',
+  secret: 'delete the secret from the',
+  record: 'delete the link',
+  git: 'undo the git setup for',
+};
+
+const columns: readonly Column<UnlinkStep>[] = [
+  { header: 'STEP', cell: ({ what, subject }) => `${words[what]} ${toShortHost(subject)}`, least: 30 },
+  {
+    header: 'STATE',
+    cell: ({ state }) => state,
+    style: ({ state }, styles) =>
+      state === 'failed' ? styles.bad : state === 'skipped' ? styles.doubtful : styles.good,
+  },
+  { header: 'REASON', cell: ({ reason }) => reason ?? '', least: 10 },
+];
+
+export function registerUnlink(cli: Cli): void {
+  createCommand(cli, 'unlink', 'Take a link apart: webhooks, credential, secret, record', [
+    ['gitlink unlink gitea', 'shows what it will do and asks'],
+    ['gitlink unlink gitea --revoke --yes', 'in a script; the token is ended at the host, too'],
+    ['gitlink unlink gitea --dry-run', 'what would happen'],
+    ['gitlink unlink gitea --forget --yes', 'only here: the host is not asked'],
+  ])
+    .argument('[link]', 'the link; not needed when there is only one')
+    .option('--revoke', 'end the credential at the host, also one that you made yourself')
+    .option('--no-revoke', 'leave the credential alive at the host')
+    .option('--keep-webhooks', 'leave the webhooks')
+    .option('--forget', 'delete locally only, without asking the host')
+    .option('--dry-run', 'only show what would be done')
+    .action((name: string | undefined, flags: UnlinkFlags) =>
+      cli.run('unlink', (session) => run(session, name, flags)),
+    );
+}
+
+async function run(session: Session, name: string | undefined, flags: UnlinkFlags): Promise<number> {
+  const { context, output, reporter, styles, directories } = session;
+  const link = await session.chooseLink(name);
+  if (flags.forget === true && flags.revoke === true)
+    throw new UsageError('--forget asks the host nothing, so it cannot revoke.');
+  const usage = readLastUsage(directories.state).get(link.id);
+  if (usage)
+    reporter.note(
+      `"${link.name}" was last used ${new Date(usage.at).toISOString()} by ${usage.by}${usage.path === null ? '' : ` for ${usage.path}`}.`,
+    );
+  const request = {
+    keepWebhooks: flags.keepWebhooks === true,
+    forget: flags.forget === true,
+    revoke: await chooseRevocation(session, link, flags),
+  };
+  const plan = planUnlink(context, link, request);
+  if (flags.dryRun === true) {
+    output.document({ link: link.name, steps: plan, remaining: [] });
+    printTable(output, styles, columns, plan);
+    return exitCodes.done;
+  }
+  await assertConfirmed(session, describePlan(link, plan));
+  const { steps, remaining, isGone } = await unlink(context, link, request);
+  const gitSteps = isGone ? await undoGit(session, link) : [];
+  const all = [...steps, ...gitSteps];
+  reporter.clear();
+  output.document({ link: link.name, steps: all, remaining });
+  printTable(output, styles, columns, all);
+  for (const { what, url } of remaining) {
+    reporter.warn(`Left for you: ${what}${url === null ? '' : ` at ${url}`}`);
+  }
+  reporter.note(
+    isGone
+      ? `"${link.name}" is unlinked.`
+      : `"${link.name}" is still there. Try again, or delete it here only: gitlink unlink ${link.name} --forget`,
+  );
+  return isGone ? exitCodes.done : exitCodes.partial;
+}
+
+/** What a person pasted is theirs: it is ended only when they say so. */
+async function chooseRevocation(session: Session, link: LinkRecord, flags: UnlinkFlags): Promise<boolean> {
+  if (flags.forget === true) return false;
+  if (flags.revoke !== undefined) return flags.revoke;
+  if (link.credentialOrigin === 'obtained') return true;
+  if (!session.prompter.canAsk || session.saysYes || flags.dryRun === true) return false;
+  return session.prompter.confirm(
+    `End the token at ${toShortHost(link.host)}, too? You made it yourself.`,
+    false,
+  );
+}
+
+function describePlan(link: LinkRecord, plan: readonly UnlinkStep[]): string {
+  const hooks = plan.filter(({ what, state }) => what === 'webhook' && state === 'planned').length;
+  const parts = [
+    ...(hooks > 0 ? [`remove ${hooks} webhook${hooks === 1 ? '' : 's'}`] : []),
+    ...(plan.some(({ what, state }) => what === 'revoke' && state === 'planned') ? ['revoke the token'] : []),
+    'delete the secret and the link',
+  ];
+  return `Unlink "${link.name}" (${link.account.login ?? 'unknown account'} at ${toShortHost(link.host)}): ${parts.join(', ')}?`;
+}
+
+/** The link is gone by then: what git's configuration does must not make that look undone. */
+async function undoGit(session: Session, link: LinkRecord): Promise<UnlinkStep[]> {
+  try {
+    const isUndone = await undoGitForHost(session, link.host);
+    return isUndone ? [{ what: 'git', subject: link.host, state: 'done', reason: null }] : [];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : null;
+    return [{ what: 'git', subject: link.host, state: 'failed', reason }];
+  }
+}

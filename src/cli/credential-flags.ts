@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { UsageError } from '../errors.ts';
+import { capabilityWords } from '../operations/judge-scopes.ts';
+import type { Capability, Provider } from '../providers/provider.ts';
+import { Secret } from '../secret.ts';
+import { collectList, createChoice } from './program.ts';
+import type { Session } from './session.ts';
+
+/** The flags of `link` and `relink` that concern the credential. */
+export interface CredentialFlags {
+  readonly host?: string;
+  readonly method?: string;
+  readonly withToken?: boolean;
+  readonly tokenFile?: string;
+  readonly tokenEnv?: string;
+  readonly for?: readonly string[];
+  readonly expires?: string;
+  readonly caFile?: string;
+  readonly allowHttp?: boolean;
+  readonly passphraseFile?: string;
+}
+
+const tokenLengthLimit = 16_384;
+const capabilityNames = ['clone', 'push', 'webhooks', 'namespace-webhooks', 'admin'] as const;
+const usualCapabilities: readonly Capability[] = ['clone', 'webhooks'];
+
+export function addCredentialFlags(command: Command): Command {
+  return command
+    .option('--host <host>', 'the instance, such as git.acme.dev or https://acme.dev/gitea')
+    .addOption(createChoice('--method <method>', 'how to sign in', ['token', 'oauth', 'device', 'app']))
+    .option('--with-token', 'read the token from standard input')
+    .option('--token-file <file>', 'read the token from a file')
+    .option('--token-env <variable>', 'read the token from an environment variable')
+    .option(
+      '--for <what>',
+      `what it is for: ${capabilityNames.join(', ')} (default clone,webhooks)`,
+      collectList,
+    )
+    .option('--expires <date>', 'when the token ends, where the host does not tell: 2027-03-31')
+    .option('--ca-file <file>', 'trust the authorities in this PEM file, too')
+    .option('--allow-http', 'accept a host without TLS: everything can be read on the way')
+    .option('--passphrase-file <file>', 'where the passphrase of the encrypted file stands');
+}
+
+/** @throws UsageError for a word that is no purpose. */
+export function readCapabilities(words: readonly string[] | undefined): readonly Capability[] {
+  if (words === undefined) return usualCapabilities;
+  return words.map((word) => {
+    const found = capabilityNames.find((name) => name === word);
+    if (found) return found;
+    throw new UsageError(`"${word}" is nothing that a link can be for.`, {
+      hint: `There are: ${capabilityNames.map((name) => `${name} (${capabilityWords[name]})`).join(', ')}`,
+    });
+  });
+}
+
+/**
+ * Gets the token from where the person said, or asks for it.
+ *
+ * @throws UsageError when there is no token, or several places were named.
+ */
+export async function obtainToken(
+  session: Session,
+  provider: Provider,
+  host: string,
+  flags: CredentialFlags,
+): Promise<Secret> {
+  const places = [flags.withToken, flags.tokenFile, flags.tokenEnv].filter((place) => place !== undefined);
+  if (places.length > 1) throw new UsageError('Name one place for the token, not several.');
+  if (flags.withToken === true) return toToken(await readStandardInput(session), 'standard input');
+  if (flags.tokenFile !== undefined) return toToken(await readTextFile(flags.tokenFile), flags.tokenFile);
+  if (flags.tokenEnv !== undefined) {
+    const value = session.runtime.env[flags.tokenEnv];
+    if (value === undefined) throw new UsageError(`The variable ${flags.tokenEnv} is not set.`);
+    return toToken(value, flags.tokenEnv);
+  }
+  const page = provider.tokenPage(host, readCapabilities(flags.for));
+  if (!session.prompter.canAsk) {
+    throw new UsageError('A token is needed, and there is no terminal to ask for it in.', {
+      hint: `Make one at ${page.url}, then: gitlink link ${provider.id} --host ${host} --with-token < FILE`,
+    });
+  }
+  session.reporter.note(`Make a token at ${page.url}`);
+  session.reporter.note(page.instructions);
+  const token = await session.prompter.askSecret('Paste the token', '--with-token');
+  return toToken(token.reveal(), 'the answer');
+}
+
+/** Reads a secret that a person pipes in or keeps in a file: one line. */
+export function toToken(text: string, place: string): Secret {
+  const token = text.trim();
+  if (token === '') throw new UsageError(`There is no token in ${place}: it is empty.`);
+  if (/\s/.test(token))
+    throw new UsageError(`${place} holds more than one line or word; a token is one word.`);
+  if (token.length > tokenLengthLimit) throw new UsageError(`What ${place} holds is too long for a token.`);
+  return new Secret(token);
+}
+
+/** Reads standard input to its end; a person at a terminal is told what is waited for. */
+export async function readStandardInput(session: Session): Promise<string> {
+  const { stdin } = session.runtime;
+  if (stdin.isTTY) session.reporter.note('Type or paste the secret, then press Enter and Ctrl-D.');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stdin) {
+    const bytes = Buffer.from(chunk as Uint8Array);
+    length += bytes.length;
+    if (length > tokenLengthLimit * 4) throw new UsageError('What was piped in is too long for a secret.');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** @throws UsageError when the file cannot be read. */
+export async function readTextFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new UsageError(`${path} cannot be read: ${code === 'ENOENT' ? 'there is no such file' : code}.`);
+  }
+}
+
+/** @returns Milliseconds since the epoch, the start of that day; null where none was given. */
+export function readExpiry(text: string | undefined, now: number): number | null {
+  if (text === undefined) return null;
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(time)) throw new UsageError('--expires takes a date such as 2027-03-31.');
+  if (time <= now) throw new UsageError(`${text} is in the past.`);
+  return time;
+}

@@ -1,0 +1,58 @@
+import type { LinkDocument } from '../operations/link-document.ts';
+import type { Column } from './table.ts';
+import type { Styles } from './styles.ts';
+
+/** The columns of `list`. */
+export const linkColumns: readonly Column<LinkDocument>[] = [
+  { header: 'NAME', cell: ({ name }) => name, least: 12 },
+  { header: 'PROVIDER', cell: ({ flavour }) => flavour },
+  { header: 'HOST', cell: ({ host }) => toShortHost(host), least: 12 },
+  { header: 'ACCOUNT', cell: describeAccount, least: 8 },
+  { header: 'METHOD', cell: ({ method }) => method },
+  { header: 'ACCESS', cell: describeAccess, least: 8 },
+  { header: 'EXPIRES', cell: ({ expiresAt }) => expiresAt?.slice(0, 10) ?? 'never' },
+  { header: 'STATE', cell: describeState, style: (link, styles) => styleState(link, styles) },
+];
+
+export function toShortHost(host: string): string {
+  return host.replace(/^https:\/\//, '');
+}
+
+export function describeAccount({ account }: LinkDocument): string {
+  return account.login ?? (account.kind === 'unknown' ? 'unknown' : account.kind);
+}
+
+/** `all`, or what a restriction leaves. */
+export function describeAccess({ restriction }: LinkDocument): string {
+  if (restriction.mode === 'unrestricted') return 'all';
+  const names = [...restriction.namespaces, ...restriction.repositories];
+  return names.length > 0 ? names.join(', ') : 'nothing';
+}
+
+export function describeState({ status, statusReason }: LinkDocument): string {
+  return statusReason === null ? status : `${status} (${statusReason})`;
+}
+
+export function styleState({ status }: LinkDocument, styles: Styles): (text: string) => string {
+  switch (status) {
+    case 'ok':
+      return styles.good;
+    case 'unchecked':
+    case 'expiring':
+    case 'pending':
+    case 'unreachable':
+    case 'unlinking':
+      return styles.doubtful;
+    case 'expired':
+    case 'revoked':
+    case 'insufficient':
+    case 'suspended':
+    case 'secretMissing':
+      return styles.bad;
+  }
+}
+
+/** Whether a link works as far as is known; what is on its way counts as working. */
+export function isSound({ status }: LinkDocument): boolean {
+  return status === 'ok' || status === 'expiring' || status === 'pending';
+}

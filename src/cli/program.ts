@@ -1,0 +1,158 @@
+import { Command, CommanderError, Option } from 'commander';
+import { exitCodes, UsageError } from '../errors.ts';
+import type { Runtime } from '../runtime.ts';
+import { registerList } from './commands/list.ts';
+import { openSession, type GlobalFlags, type Session } from './session.ts';
+import { version } from './version.ts';
+
+/** What a command file is given to register itself. */
+export interface Cli {
+  readonly program: Command;
+  /**
+   * Runs a command's work in a session.
+   *
+   * @param work - Returns the exit code; nothing for 0.
+   */
+  run(
+    command: string,
+    work: (session: Session) => Promise<number | void>,
+    options?: { readonly passphraseFile?: string | undefined },
+  ): Promise<void>;
+}
+
+/** The parsed command line's effect. */
+export interface ProgramResult {
+  readonly exitCode: number;
+}
+
+/**
+ * Parses the command line and runs its command. Only the command that is asked for is loaded.
+ *
+ * @throws UsageError for a command line that cannot be understood, and whatever the command throws.
+ */
+export async function runProgram(argv: readonly string[], runtime: Runtime): Promise<ProgramResult> {
+  assertNoSecretArguments(argv);
+  const program = createProgram(runtime);
+  let exitCode: number = exitCodes.done;
+  const cli: Cli = {
+    program,
+    async run(command, work, options = {}) {
+      const session = await openSession({
+        runtime,
+        flags: program.opts<GlobalFlags>(),
+        command,
+        passphraseFile: options.passphraseFile ?? null,
+      });
+      try {
+        exitCode = (await work(session)) ?? exitCodes.done;
+      } finally {
+        session.reporter.clear();
+      }
+    },
+  };
+  const wanted = argv.find((word) => !word.startsWith('-'));
+  const commands = await loadCommands(wanted);
+  for (const register of Object.values(commands)) register(cli);
+  try {
+    await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { exitCode: exitCodes.done };
+    throw toUsageError(error, wanted !== undefined && wanted in commands ? wanted : null);
+  }
+  return { exitCode };
+}
+
+/** `list` is what scripts and prompts ask all the time, so it comes without the weight of the others. */
+async function loadCommands(
+  wanted: string | undefined,
+): Promise<Readonly<Record<string, (cli: Cli) => void>>> {
+  if (wanted === 'list') return { list: registerList };
+  const { commandTable } = await import('./command-table.ts');
+  const register = wanted === undefined ? undefined : commandTable[wanted];
+  return wanted !== undefined && register ? { [wanted]: register } : commandTable;
+}
+
+function createProgram(runtime: Runtime): Command {
+  return new Command('gitlink')
+    .description(
+      'Manage connections to Git providers: the credential in your keychain, no server in between.',
+    )
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .option('--json', 'print exactly one JSON document on standard output')
+    .option('-q, --quiet', 'no messages, only data and errors')
+    .option('--verbose', 'trace the HTTP requests, without secrets')
+    .option('--no-input', 'never ask anything')
+    .option('--no-color', 'no colours (NO_COLOR does the same)')
+    .option('-y, --yes', 'take the usual answer to every question')
+    .option('--config-dir <dir>', 'keep everything in this folder (GITLINK_CONFIG_DIR does the same)')
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .configureOutput({
+      writeOut: (text) => runtime.stdout.write(text),
+      // Errors are reported in one place, with their exit code and JSON document.
+      writeErr: () => {},
+    })
+    .exitOverride()
+    .addHelpText(
+      'before',
+      toExamples([
+        ['gitlink link gitea --host git.acme.dev', 'connect your account'],
+        ['gitlink list', 'see what is connected'],
+        ['gitlink restrict gitea acme', 'limit a link to the namespace acme'],
+        ['gitlink regenerate-webhooks gitea --url https://ci.acme.dev/hook', 'a fresh secret everywhere'],
+        ['gitlink unlink gitea', 'take it all back'],
+      ]),
+    );
+}
+
+/** A command with its examples, which stand before everything else in its help. */
+export function createCommand(
+  cli: Cli,
+  name: string,
+  description: string,
+  examples: readonly (readonly [commandLine: string, what: string])[],
+): Command {
+  return cli.program
+    .command(name)
+    .description(description)
+    .addHelpText('before', toExamples(examples))
+    .addHelpText('after', '\nFlags of every command: gitlink --help');
+}
+
+function toExamples(examples: readonly (readonly [string, string])[]): string {
+  return `Examples:\n${examples.map(([line, what]) => `  $ ${line}\n      ${what}`).join('\n')}\n`;
+}
+
+/** Secrets in arguments are seen by every process of the machine and kept by the shell. */
+function assertNoSecretArguments(argv: readonly string[]): void {
+  const flag = argv
+    .map((word) => word.split('=')[0] ?? '')
+    .find((word) => /^--?(?:access-)?(?:token|pat|password|secret|client-secret|passphrase)$/.test(word));
+  if (flag === undefined) return;
+  throw new UsageError(
+    `${flag} does not exist: a secret in an argument is visible to others and stays in the shell's history.`,
+    {
+      hint: 'Pipe it in with --with-token (or --with-secret), or name a file with --token-file, or a variable with --token-env. If it was a real secret, replace it.',
+    },
+  );
+}
+
+/** Commander's own words, without what the person typed where that could be a secret. */
+function toUsageError(error: CommanderError, command: string | null): UsageError {
+  const help = command === null ? 'gitlink --help' : `gitlink ${command} --help`;
+  const message = error.message.replace(/^error: /, '').replace(/(unknown option '--?[\w-]+)=[^']*'/, "$1'");
+  return new UsageError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, { hint: `See: ${help}` });
+}
+
+/** Collects the values of a flag that may be given several times, each perhaps a list with commas. */
+export function collectList(value: string, previous: readonly string[] | undefined): string[] {
+  const values = value.split(',').map((each) => each.trim());
+  return [...(previous ?? []), ...values.filter((each) => each !== '')];
+}
+
+/** A flag that takes one of a few words. */
+export function createChoice(flags: string, description: string, choices: readonly string[]): Option {
+  return new Option(flags, description).choices([...choices]);
+}

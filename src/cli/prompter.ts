@@ -1,0 +1,124 @@
+import type * as Inquirer from './inquirer.ts';
+import { CancelledError, UsageError } from '../errors.ts';
+import { toPrintable } from '../printable.ts';
+import { Secret } from '../secret.ts';
+
+/** Questions to a person. Every question names the flag that answers it where there is no terminal. */
+export interface Prompter {
+  /** Whether there is someone to ask. */
+  readonly canAsk: boolean;
+  ask(question: string, flag: string, usual?: string): Promise<string>;
+  /** Asks without showing what is typed. */
+  askSecret(question: string, flag: string): Promise<Secret>;
+  /** Without a terminal, or with `--yes`, the usual answer. */
+  confirm(question: string, usual: boolean): Promise<boolean>;
+  choose(question: string, choices: readonly Choice[], flag: string): Promise<string>;
+  /** A searchable checklist. */
+  chooseMany(question: string, choices: readonly Choice[], chosen: readonly string[]): Promise<string[]>;
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
+}
+
+export interface PrompterOptions {
+  /** Standard input is opened only for a question: that costs time. */
+  readonly getStdin: () => NodeJS.ReadStream;
+  readonly stderr: NodeJS.WriteStream;
+  readonly canAsk: boolean;
+  readonly saysYes: boolean;
+  /** Takes a status line away before a question appears. */
+  readonly clear: () => void;
+}
+
+interface PromptStreams {
+  readonly input: NodeJS.ReadStream;
+  readonly output: NodeJS.WriteStream;
+}
+
+export function createPrompter(options: PrompterOptions): Prompter {
+  const { canAsk, saysYes } = options;
+
+  /** Loads the prompts only when something is asked. */
+  async function prompt<T>(
+    work: (library: typeof Inquirer, streams: PromptStreams) => Promise<T>,
+    flag: string,
+  ): Promise<T> {
+    if (!canAsk) {
+      throw new UsageError(`An answer is needed and there is no terminal to ask in.`, {
+        hint: `Give it by ${flag}`,
+      });
+    }
+    options.clear();
+    try {
+      return await work(await import('./inquirer.ts'), { input: options.getStdin(), output: options.stderr });
+    } catch (error) {
+      if (error instanceof Error && error.name === 'ExitPromptError') throw new CancelledError();
+      throw error;
+    }
+  }
+
+  return {
+    canAsk,
+    ask: (message, flag, usual) =>
+      prompt(async ({ input }, streams) => {
+        const answer = await input(
+          { message, required: true, ...(usual === undefined ? {} : { default: usual }) },
+          streams,
+        );
+        return answer.trim();
+      }, flag),
+    askSecret: (message, flag) =>
+      prompt(
+        async ({ password }, streams) => new Secret((await password({ message, mask: '*' }, streams)).trim()),
+        flag,
+      ),
+    confirm: async (message, usual) => {
+      if (saysYes) return true;
+      if (!canAsk) return usual;
+      return prompt(({ confirm }, streams) => confirm({ message, default: usual }, streams), '--yes');
+    },
+    choose: (message, choices, flag) =>
+      prompt(
+        ({ select }, streams) =>
+          select(
+            { message, choices: choices.map(({ value, label }) => ({ value, name: toPrintable(label) })) },
+            streams,
+          ),
+        flag,
+      ),
+    chooseMany: (message, choices, chosen) =>
+      prompt(async ({ search }, streams) => {
+        const selected = new Set(chosen);
+        const done = '\u0000done';
+        for (;;) {
+          const answer = await search(
+            { message, pageSize: 12, source: (term) => toSearchChoices(choices, selected, term ?? '', done) },
+            streams,
+          );
+          if (answer === done)
+            return choices.map(({ value }) => value).filter((value) => selected.has(value));
+          if (!selected.delete(answer)) selected.add(answer);
+        }
+      }, 'positional arguments'),
+  };
+}
+
+/** The checklist as the search prompt shows it: Enter ticks, the first line ends. */
+function toSearchChoices(
+  choices: readonly Choice[],
+  selected: ReadonlySet<string>,
+  term: string,
+  done: string,
+): { value: string; name: string }[] {
+  const wanted = term.toLowerCase();
+  const found = choices.filter(({ label }) => label.toLowerCase().includes(wanted));
+  return [
+    ...(wanted === '' ? [{ value: done, name: `Done (${selected.size} chosen)` }] : []),
+    ...found.map(({ value, label }) => ({
+      value,
+      name: `${selected.has(value) ? '[x]' : '[ ]'} ${toPrintable(label)}`,
+    })),
+  ];
+}

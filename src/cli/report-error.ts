@@ -1,0 +1,41 @@
+import { inspect } from 'node:util';
+import { GitlinkError, InternalError, type ErrorCode } from '../errors.ts';
+import { toPrintable } from '../printable.ts';
+import { redact } from '../redaction.ts';
+
+export interface ErrorReport {
+  readonly exitCode: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string | null;
+  /** Where it happened, for faults of gitlink itself. */
+  readonly stack: string | null;
+}
+
+/** Turns anything that was thrown into what may be shown: redacted, printable, without library errors. */
+export function describeError(error: unknown): ErrorReport {
+  const known = error instanceof GitlinkError ? error : toInternalError(error);
+  return {
+    exitCode: known.exitCode,
+    code: known.code,
+    message: clean(known.message),
+    hint: known.hint === undefined ? null : clean(known.hint),
+    stack: error instanceof GitlinkError ? null : redact(inspectStack(error)),
+  };
+}
+
+function toInternalError(error: unknown): InternalError {
+  const name = error instanceof Error ? error.name : 'something that is no error';
+  return new InternalError(`gitlink has a fault (${name}).`, {
+    hint: 'Run it again with --verbose, and report what it prints.',
+  });
+}
+
+/** The stack alone: an error's other fields may hold what a library was given. */
+function inspectStack(error: unknown): string {
+  return error instanceof Error && error.stack ? error.stack : inspect(error, { depth: 0 });
+}
+
+function clean(text: string): string {
+  return toPrintable(redact(text));
+}

@@ -1,0 +1,156 @@
+import {
+  formatCredentialAnswer,
+  readCredentialInput,
+  readCredentialRequest,
+  type CredentialRequest,
+} from '../git/credential-protocol.ts';
+import { matchesHost } from '../git/host-match.ts';
+import {
+  isSameRepository,
+  isWithinNamespace,
+  parseRepositoryPath,
+  stripBasePath,
+  toRepositoryName,
+} from '../git/repository-path.ts';
+import { toPrintable } from '../printable.ts';
+import { gitAccesses } from '../providers/git-registry.ts';
+import type { Secret } from '../secret.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { unpackCredential } from './stored-credential.ts';
+
+/** What the helper needs of the world: little, because its start is felt with every fetch. */
+export interface GitQuestion {
+  /** git's word: `get`, `store`, `erase`, and whatever comes later. */
+  readonly operation: string;
+  readonly input: AsyncIterable<Uint8Array>;
+  readLinks(): readonly LinkRecord[];
+  readItem(link: LinkRecord): Promise<Secret | null>;
+  /** Notes the hand-out. */
+  recordUse(link: LinkRecord, path: string | null): void;
+  /** Marks a link whose credential a server refused. */
+  markRefused(link: LinkRecord): Promise<void>;
+}
+
+export interface GitReply {
+  /** The protocol, or nothing. */
+  readonly output: Buffer | null;
+  /** One line for people, safe to print; null for silence. */
+  readonly notice: string | null;
+}
+
+const silence: GitReply = { output: null, notice: null };
+
+/** User names that hosts tell people to write beside a token: they name nobody. */
+const placeholders = new Set([
+  'oauth2',
+  'x-access-token',
+  'x-token-auth',
+  'x-oauth-basic',
+  'git',
+  'gitlink',
+  'token',
+]);
+
+/**
+ * Answers git's credential protocol. No answer is the answer to everything that is not exactly a link's: git
+ * then goes on as if there were no helper.
+ */
+export async function answerGit(question: GitQuestion): Promise<GitReply> {
+  // `store` is none of our business, and git asks that unknown operations are ignored.
+  if (question.operation === 'capability') {
+    return { output: Buffer.from('version 0\ncapability authtype\n'), notice: null };
+  }
+  if (question.operation !== 'get' && question.operation !== 'erase') return silence;
+  const input = await readCredentialInput(question.input);
+  const request = 'refused' in input ? input : readCredentialRequest(input);
+  if ('refused' in request) return refuse(request.refused);
+  return question.operation === 'get' ? get(question, request) : erase(question, request);
+}
+
+async function get(question: GitQuestion, request: CredentialRequest): Promise<GitReply> {
+  const chosen = chooseLink(question.readLinks(), request);
+  if (!('link' in chosen)) return chosen;
+  const { link } = chosen;
+  const item = await question.readItem(link);
+  if (item === null) return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
+  const access = gitAccesses[link.provider];
+  if (!access) return refuse(`this version does not have the provider ${link.provider}`);
+  const { username, password } = access.toGitCredential(unpackCredential(item), link.account);
+  const expiresAtSeconds = link.expiresAt === null ? null : Math.floor(link.expiresAt / 1000);
+  const output = formatCredentialAnswer({ username, password, expiresAtSeconds }, request);
+  if ('refused' in output) return refuse(output.refused);
+  question.recordUse(link, request.path);
+  return { output, notice: null };
+}
+
+/** Another helper's password may be what was refused, so only our own one counts. The link itself stays. */
+async function erase(question: GitQuestion, request: CredentialRequest): Promise<GitReply> {
+  const refused = request.password ?? request.credential;
+  if (refused === null) return silence;
+  const chosen = chooseLink(question.readLinks(), request);
+  if (!('link' in chosen)) return silence;
+  const item = await question.readItem(chosen.link);
+  if (item !== null && unpackCredential(item).token.equals(refused)) await question.markRefused(chosen.link);
+  return silence;
+}
+
+type Choice = { readonly link: LinkRecord } | GitReply;
+
+/**
+ * Chooses the link for a request: of those whose host is exactly the one asked for, those that the user name
+ * does not rule out and whose restriction contains the path; a restricted one before an unrestricted one.
+ */
+function chooseLink(links: readonly LinkRecord[], request: CredentialRequest): Choice {
+  const ofHost = links.filter((link) => link.status !== 'unlinking' && matchesHost(request, link.host, link));
+  const ofAccount = ofHost.filter((link) => isAccount(link, request.username));
+  const fitting = ofAccount.filter((link) => mayBeUsed(link, request.path));
+  const restricted = fitting.filter((link) => link.restriction.mode === 'restricted');
+  const [link, ...others] = restricted.length > 0 ? restricted : fitting;
+  if (!link) return explainRefusal(ofAccount, request.path);
+  if (others.length === 0) return { link };
+  const names = [link, ...others].map(({ name }) => `"${name}"`).join(' and ');
+  return refuse(
+    `${names} fit equally, so neither is used; limit one: gitlink restrict ${link.name} NAMESPACE`,
+  );
+}
+
+function isAccount(link: LinkRecord, username: string | null): boolean {
+  if (username === null || placeholders.has(username.toLowerCase())) return true;
+  return link.account.login === null || link.account.login.toLowerCase() === username.toLowerCase();
+}
+
+/** The restriction is enforced here: without a path, or outside of it, nothing is answered. */
+function mayBeUsed(link: LinkRecord, path: string | null): boolean {
+  const { restriction } = link;
+  if (restriction.mode === 'unrestricted') return true;
+  const access = gitAccesses[link.provider];
+  const parsed = path === null ? null : parseRepositoryPath(path);
+  const segments = parsed && stripBasePath(parsed.segments, toBasePath(link.host));
+  const repository = access && segments && toRepositoryName(segments, access.layout);
+  if (!repository || repository.length < 2) return false;
+  return (
+    restriction.namespaces.some((namespace) => isWithinNamespace(namespace, repository, access)) ||
+    restriction.repositories.some(({ fullName }) => isSameRepository(fullName, repository, access))
+  );
+}
+
+function explainRefusal(candidates: readonly LinkRecord[], path: string | null): GitReply {
+  const [link] = candidates;
+  if (!link) return silence;
+  if (path === null) {
+    return refuse(
+      `"${link.name}" is restricted, and git does not say which repository; run: gitlink setup-git`,
+    );
+  }
+  return refuse(
+    `${path} is outside the restriction of "${link.name}"; to allow it: gitlink restrict ${link.name} --add NAMESPACE`,
+  );
+}
+
+function toBasePath(host: string): string {
+  return /^https?:\/\/[^/]+(\/.*)?$/.exec(host)?.[1] ?? '';
+}
+
+function refuse(reason: string): GitReply {
+  return { output: null, notice: toPrintable(`gitlink: ${reason}`) };
+}

@@ -1,0 +1,147 @@
+import { GitlinkError } from '../errors.ts';
+import { HostAnswerError } from '../http/host-answer-error.ts';
+import type { Webhook, WebhookAdmin, WebhookTest } from '../providers/provider.ts';
+import type { Secret } from '../secret.ts';
+import type { LedgerEntry, WebhookLedger } from '../store/webhook-ledger.ts';
+import type { OpenLink } from './host-access.ts';
+import { describeFault, type PlannedWebhook, type WebhookAction } from './plan-webhooks.ts';
+import type { Target } from './webhook-target.ts';
+
+/** What happened at one place. */
+export interface WebhookResult {
+  readonly repository: string;
+  readonly action: WebhookAction;
+  /** `unknown`: the host's answer was lost; the next run finds out. */
+  readonly state: 'planned' | 'confirmed' | 'skipped' | 'failed' | 'unknown';
+  readonly reason: string | null;
+  readonly hookId: string | null;
+}
+
+export interface ApplyQuestion {
+  readonly open: OpenLink;
+  readonly admin: WebhookAdmin;
+  readonly target: Target;
+  readonly ledger: WebhookLedger;
+  /** The secret that hooks get; null when they are only removed. */
+  readonly secret: { readonly value: Secret; readonly item: string } | null;
+  readonly now: () => number;
+}
+
+const createTries = 3;
+
+/**
+ * Does what was planned at one place. Each step is in the journal before it is sent and after it is answered,
+ * so that a kill at any moment leaves a hook whose secret is known.
+ *
+ * @throws AuthError when the host no longer accepts the credential, or the command's signal fires.
+ */
+export async function applyPlanned(question: ApplyQuestion, planned: PlannedWebhook): Promise<WebhookResult> {
+  const toResult = (
+    state: WebhookResult['state'],
+    hookId: string | null,
+    reason = planned.reason,
+  ): WebhookResult => ({ repository: planned.label, action: planned.action, state, reason, hookId });
+
+  if (planned.action === 'skip') return toResult(planned.isFault ? 'failed' : 'skipped', null);
+  if (planned.action === 'unchanged') return toResult('confirmed', planned.hook?.id ?? null);
+  try {
+    const hookId =
+      planned.action === 'remove' ? await removeAll(question, planned) : await bring(question, planned);
+    return toResult('confirmed', hookId);
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'auth' || error.code === 'cancelled') throw error;
+    if (error.code === 'storage') throw error;
+    const isUnknown = error.code === 'unreachable' || error.code === 'rateLimited';
+    return toResult(isUnknown ? 'unknown' : 'failed', planned.hook?.id ?? null, describeFault(error));
+  }
+}
+
+async function removeAll(question: ApplyQuestion, planned: PlannedWebhook): Promise<null> {
+  const { admin, open, ledger } = question;
+  for (const hook of planned.hook ? [planned.hook, ...planned.duplicates] : []) {
+    await admin.remove(open.access, planned.place, hook.id);
+  }
+  await ledger.record(toEntry(question, planned, { state: 'removed', hookId: null, secretItem: null }));
+  return null;
+}
+
+/** Brings a place to exactly one enabled hook with the secret. Returns the hook's id. */
+async function bring(question: ApplyQuestion, planned: PlannedWebhook): Promise<string> {
+  const { admin, open, ledger, secret, target } = question;
+  if (secret === null) throw new TypeError('A hook cannot be brought to a secret that is not there.');
+  const secretItem = secret.item;
+  const wanted = { url: target.url, events: target.nativeEvents, successorOf: planned.hook };
+  await ledger.record(
+    toEntry(question, planned, { state: 'sent', hookId: planned.hook?.id ?? null, secretItem }),
+  );
+
+  let current: Webhook;
+  const outdated = [...planned.duplicates];
+  if (planned.hook !== null && (planned.action === 'repair' || admin.secretChangesInPlace)) {
+    const value = planned.action === 'repair' ? null : secret.value;
+    current = await admin.update(open.access, planned.place, planned.hook, { ...wanted, secret: value });
+  } else {
+    current = await createOnce(question, planned);
+    if (planned.hook !== null) outdated.unshift(planned.hook);
+  }
+  for (const hook of outdated) await admin.remove(open.access, planned.place, hook.id);
+  await ledger.record(toEntry(question, planned, { state: 'confirmed', hookId: current.id, secretItem }));
+  return current.id;
+}
+
+/** Makes a hook without ever making two: after a lost answer it looks before it tries again. */
+async function createOnce(question: ApplyQuestion, planned: PlannedWebhook): Promise<Webhook> {
+  const { admin, open, secret, target } = question;
+  const wanted = {
+    url: target.url,
+    events: target.nativeEvents,
+    secret: secret?.value ?? null,
+    successorOf: planned.hook,
+  };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await admin.create(open.access, planned.place, wanted);
+    } catch (error) {
+      if (!isLostAnswer(error)) throw error;
+      const made = (await admin.list(open.access, planned.place)).filter(
+        (hook) => hook.url === target.url && !planned.before.includes(hook.id),
+      );
+      if (made[0]) return made[0];
+      if (tries >= createTries) throw error;
+    }
+  }
+}
+
+/** Whether the host may have done what was asked although its answer did not say so. */
+function isLostAnswer(error: unknown): boolean {
+  if (error instanceof HostAnswerError) return error.status >= 500;
+  return error instanceof GitlinkError && error.code === 'unreachable';
+}
+
+function toEntry(
+  question: ApplyQuestion,
+  planned: PlannedWebhook,
+  step: Pick<LedgerEntry, 'state' | 'hookId' | 'secretItem'>,
+): LedgerEntry {
+  const { key, label, before } = planned;
+  const earlier = question.ledger.entries.get(key);
+  // A run that continues a lost one must not forget what was there before the first request.
+  const isContinued = earlier?.state === 'sent' && earlier.secretItem === step.secretItem;
+  return { place: key, label, before: isContinued ? earlier.before : before, at: question.now(), ...step };
+}
+
+/** Asks the host for a test delivery to a hook that is in place. */
+export async function testPlanned(
+  question: ApplyQuestion,
+  planned: PlannedWebhook,
+  hookId: string,
+): Promise<WebhookTest> {
+  const { admin, open } = question;
+  if (!admin.test) return { outcome: 'untestable', reason: 'the host has no test deliveries' };
+  try {
+    return await admin.test(open.access, planned.place, hookId);
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    return { outcome: 'failed', reason: describeFault(error) };
+  }
+}

@@ -1,0 +1,101 @@
+import { GitlinkError } from '../errors.ts';
+import type { Identity } from '../providers/provider.ts';
+import type { Secret } from '../secret.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import type { OperationContext } from './context.ts';
+import { openLinkWith } from './host-access.ts';
+import { unpackCredential } from './stored-credential.ts';
+
+type Finding = Pick<LinkRecord, 'status' | 'statusReason'> & { readonly identity: Identity | null };
+
+/** Asks all hosts at once what they think of the links, and keeps what they say. */
+export async function checkLinks(
+  context: OperationContext,
+  links: readonly LinkRecord[],
+): Promise<readonly LinkRecord[]> {
+  context.reporter.status(`Asking ${links.length === 1 ? 'the host' : 'the hosts'}…`);
+  const secrets = await readSecrets(context, links);
+  const findings = new Map<string, Finding>();
+  await Promise.all(
+    links.map(async (link) => {
+      // A link that is being unlinked is not brought back to life by a check.
+      if (link.status === 'unlinking') return;
+      findings.set(link.id, await checkLink(context, link, secrets.get(link.credentialItem)));
+    }),
+  );
+  const checkedAt = context.clock.now();
+  const records = await context.links.change((before) => ({
+    ...before,
+    links: before.links.map((link) => applyFinding(link, findings.get(link.id), checkedAt)),
+  }));
+  return records.links.filter((link) => links.some(({ id }) => id === link.id));
+}
+
+async function readSecrets(
+  context: OperationContext,
+  links: readonly LinkRecord[],
+): Promise<ReadonlyMap<string, Secret>> {
+  const secrets = new Map<string, Secret>();
+  for (const storage of new Set(links.map((link) => link.storage))) {
+    const items = links.filter((link) => link.storage === storage).map((link) => link.credentialItem);
+    const vault = await context.openVault(storage);
+    for (const [item, secret] of await vault.read(items)) secrets.set(item, secret);
+  }
+  return secrets;
+}
+
+async function checkLink(
+  context: OperationContext,
+  link: LinkRecord,
+  secret: Secret | undefined,
+): Promise<Finding> {
+  if (!secret) return { status: 'secretMissing', statusReason: link.storage, identity: null };
+  try {
+    const { provider, access } = await openLinkWith(context, link, unpackCredential(secret));
+    const identity = await provider.identify(access);
+    return { status: 'ok', statusReason: null, identity };
+  } catch (error) {
+    return toFinding(error);
+  }
+}
+
+/** A network fault says nothing about the credential; whatever is no answer of the host must not look like one. */
+function toFinding(error: unknown): Finding {
+  if (!(error instanceof GitlinkError)) throw error;
+  switch (error.code) {
+    case 'auth':
+      return { status: 'revoked', statusReason: null, identity: null };
+    case 'forbidden':
+    case 'notFound':
+      return { status: 'insufficient', statusReason: 'role', identity: null };
+    case 'unreachable':
+      return { status: 'unreachable', statusReason: 'network', identity: null };
+    case 'rateLimited':
+      return { status: 'unreachable', statusReason: 'rateLimit', identity: null };
+    case 'storage':
+      return { status: 'secretMissing', statusReason: 'damaged', identity: null };
+    case 'internal':
+    case 'unsupported':
+      return { status: 'unreachable', statusReason: 'answer', identity: null };
+    case 'usage':
+    case 'cancelled':
+      throw error;
+  }
+}
+
+function applyFinding(link: LinkRecord, finding: Finding | undefined, checkedAt: number): LinkRecord {
+  if (!finding || link.status === 'unlinking') return link;
+  const { identity, status, statusReason } = finding;
+  return {
+    ...link,
+    status,
+    statusReason,
+    checkedAt,
+    ...(identity && {
+      scopes: identity.scopes === null ? link.scopes : [...identity.scopes],
+      expiresAt: identity.expiresAt ?? link.expiresAt,
+      // A renamed account keeps its id; a token that may not read its account keeps what was known.
+      account: identity.account.id === null ? link.account : { ...identity.account },
+    }),
+  };
+}

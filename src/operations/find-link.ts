@@ -1,0 +1,31 @@
+import { NotFoundError, UsageError } from '../errors.ts';
+import type { LinkRecord, Records } from '../store/link-schema.ts';
+
+/**
+ * Finds the link that a command means: the named one, else the only one.
+ *
+ * @param name - What the person wrote; null for nothing.
+ * @throws NotFoundError for a name that no link has, or when there are no links.
+ * @throws UsageError when there are several and none was named.
+ */
+export function findLink(records: Records, name: string | null): LinkRecord {
+  const { links } = records;
+  if (name !== null) {
+    const found = links.find((link) => link.name === name);
+    if (found) return found;
+    const known = links.map((link) => link.name).join(', ');
+    throw new NotFoundError(`There is no link named "${name}".`, {
+      hint: known ? `There are: ${known}` : 'Make one with: gitlink link gitea --host HOST',
+    });
+  }
+  const [only, ...others] = links;
+  if (!only) {
+    throw new NotFoundError('There are no links yet.', {
+      hint: 'Make one with: gitlink link gitea --host HOST',
+    });
+  }
+  if (others.length === 0) return only;
+  throw new UsageError('There are several links, so the argument <link> is needed.', {
+    hint: `One of: ${links.map((link) => link.name).join(', ')}`,
+  });
+}

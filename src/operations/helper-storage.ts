@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { systemClock, systemRandom, type Directories } from '../runtime.ts';
+import type { Secret } from '../secret.ts';
+import { createLinkStore } from '../store/link-store.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { createProcessLocks, type WithLock } from '../store/process-lock.ts';
+import { createVaultFile } from '../store/vault-file.ts';
+import { createFileVault } from '../vault/file-vault.ts';
+import { createPassphraseSource } from '../vault/passphrase-source.ts';
+
+/** git waits for its helper, so its locks are not waited for longer than a person would like. */
+const lockWaitMs = 5_000;
+
+/** Reads a link's credential from the encrypted file; git's helper never asks for the passphrase. */
+export async function readVaultItem(
+  directories: Directories,
+  env: Readonly<Record<string, string | undefined>>,
+  link: LinkRecord,
+  passphraseFile: string | null,
+): Promise<Secret | null> {
+  const withLock = openLocks(directories);
+  const vault = createFileVault({
+    file: createVaultFile(join(directories.config, 'secrets.vault')),
+    withLock: (work) => withLock('secrets', work),
+    passphrase: createPassphraseSource({ env, passphraseFile: passphraseFile ?? undefined }),
+    random: systemRandom,
+  });
+  return (await vault.read([link.credentialItem])).get(link.credentialItem) ?? null;
+}
+
+/** Marks a link whose credential a server refused, so that the next look at it asks the host. */
+export async function markRefused(directories: Directories, link: LinkRecord): Promise<void> {
+  const links = createLinkStore({
+    configDirectory: directories.config,
+    withLock: openLocks(directories),
+    now: () => systemClock.now(),
+  });
+  await links.change((records) => ({
+    ...records,
+    links: records.links.map((each): LinkRecord =>
+      each.id === link.id && each.status !== 'unlinking'
+        ? { ...each, status: 'unchecked', statusReason: 'refused' }
+        : each,
+    ),
+  }));
+}
+
+function openLocks(directories: Directories): WithLock {
+  return createProcessLocks({
+    stateDirectory: directories.state,
+    clock: systemClock,
+    random: systemRandom,
+    platform: process.platform,
+    command: 'credential',
+    waitLimitMs: lockWaitMs,
+  });
+}

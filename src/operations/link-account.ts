@@ -1,0 +1,151 @@
+import { NotFoundError, UsageError } from '../errors.ts';
+import type { Credential, HostDescription, Identity, LinkMethod, Provider } from '../providers/provider.ts';
+import type { LinkRecord, Records, Restriction, Storage } from '../store/link-schema.ts';
+import type { OperationContext } from './context.ts';
+import { openAccess, type AccessOptions } from './host-access.ts';
+import { keepSecret } from './keep-secret.ts';
+import { nameCredentialItem, packCredential } from './stored-credential.ts';
+import { toHostRestriction, type RestrictionWish } from './restriction.ts';
+import { toInitialTarget } from './webhook-target.ts';
+
+const linkNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** @throws UsageError for a name of another form, a reserved one, or one that is taken. */
+export function assertFreeName(records: Records, name: string): void {
+  if (!linkNamePattern.test(name)) {
+    throw new UsageError(`"${name}" cannot be a link's name.`, {
+      hint: 'Lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or digit, at most 63.',
+    });
+  }
+  if (name === 'env') throw new UsageError('The name "env" is kept for links from the environment.');
+  if (records.links.some((link) => link.name === name)) {
+    throw new UsageError(`There is already a link named "${name}".`, {
+      hint: `Choose another with --name, or give that link a new credential: gitlink relink ${name}`,
+    });
+  }
+}
+
+/** `gitea`, else `gitea-<login>`, else with a number. */
+export function chooseName(records: Records, provider: string, login: string | null): string {
+  const taken = new Set(records.links.map((link) => link.name));
+  const suffix = (login ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/g, '-')
+    .slice(0, 40);
+  const wishes = [provider, ...(suffix ? [`${provider}-${suffix}`] : [])];
+  const free = wishes.find((wish) => !taken.has(wish));
+  if (free) return free;
+  const stem = wishes.at(-1) ?? provider;
+  for (let number = 2; ; number += 1) {
+    if (!taken.has(`${stem}-${number}`)) return `${stem}-${number}`;
+  }
+}
+
+/** A credential that its host has accepted. */
+export interface VerifiedCredential {
+  readonly provider: Provider;
+  readonly description: HostDescription;
+  readonly credential: Credential;
+  readonly identity: Identity;
+}
+
+/**
+ * Asks the host about a credential.
+ * @throws AuthError when the host refuses it.
+ */
+export async function verifyCredential(
+  context: OperationContext,
+  provider: Provider,
+  description: HostDescription,
+  credential: Credential,
+  options: AccessOptions,
+): Promise<VerifiedCredential> {
+  context.reporter.status('Checking the credential…');
+  const access = await openAccess(context, provider, description, credential, options);
+  const identity = await provider.identify(access);
+  // A host that requires signing in tells its version only now.
+  const known = description.version === null ? await provider.recognise(description.host, access.http) : null;
+  return { provider, description: known ?? description, credential, identity };
+}
+
+export interface LinkRequest {
+  readonly verified: VerifiedCredential;
+  /** Null for the usual name. */
+  readonly name: string | null;
+  readonly method: LinkMethod;
+  readonly origin: LinkRecord['credentialOrigin'];
+  readonly storage: Storage;
+  /** What to limit the link to; null for nothing. */
+  readonly restriction: RestrictionWish | null;
+  /** Milliseconds since the epoch, where the person knows what the host does not tell. */
+  readonly expiresAt: number | null;
+  /** Where webhooks of the link will deliver to; null for what is named later. */
+  readonly webhookUrl: string | null;
+  readonly caFile: string | null;
+  readonly allowHttp: boolean;
+  readonly passphraseFile: string | null;
+}
+
+/**
+ * Makes a link of a verified credential; when it returns, secret and record are durable.
+ *
+ * @throws NotFoundError when the restriction names what the account cannot reach.
+ * @throws UsageError when the name was taken meanwhile.
+ */
+export async function linkAccount(context: OperationContext, request: LinkRequest): Promise<LinkRecord> {
+  const { provider, description, credential, identity } = request.verified;
+  const access = await openAccess(context, provider, description, credential, {
+    caFile: request.caFile,
+    account: identity.account,
+  });
+  const restriction: Restriction =
+    request.restriction === null
+      ? { mode: 'unrestricted' }
+      : await toHostRestriction(provider, access, request.restriction);
+  const webhook = request.webhookUrl === null ? null : toInitialTarget(request.webhookUrl, request.allowHttp);
+  const id = context.random.uuid();
+  const item = nameCredentialItem(id, context.random.bytes(4).toString('hex'));
+  const now = context.clock.now();
+
+  function settle(records: Records): Records {
+    const name = request.name ?? chooseName(records, provider.id, identity.account.login);
+    assertFreeName(records, name);
+    const link: LinkRecord = {
+      id,
+      name,
+      provider: provider.id,
+      flavour: description.flavour,
+      host: description.host,
+      hostVersion: description.version,
+      organization: null,
+      method: request.method,
+      account: { ...identity.account },
+      credentialKind: identity.credentialKind,
+      credentialOrigin: request.origin,
+      credentialItem: item,
+      restriction,
+      status: 'ok',
+      statusReason: null,
+      checkedAt: now,
+      scopes: identity.scopes === null ? null : [...identity.scopes],
+      expiresAt: identity.expiresAt ?? request.expiresAt,
+      createdAt: now,
+      storage: request.storage,
+      webhook,
+      caFile: request.caFile,
+      allowHttp: request.allowHttp,
+    };
+    return {
+      ...records,
+      links: [...records.links, link],
+      passphraseFile: request.passphraseFile ?? records.passphraseFile,
+    };
+  }
+
+  context.reporter.status('Storing the credential…');
+  const secret = packCredential({ ...credential, kind: identity.credentialKind });
+  const records = await keepSecret(context, request.storage, item, secret, settle);
+  const made = records.links.find((link) => link.id === id);
+  if (!made) throw new NotFoundError('The link was removed while it was being made.');
+  return made;
+}

@@ -1,0 +1,55 @@
+import { NotFoundError } from '../errors.ts';
+import type { Repository } from '../providers/provider.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import type { OperationContext } from './context.ts';
+import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { allows, assertPlainPath, isInNamespace } from './restriction.ts';
+
+export interface RepositoryFilter {
+  readonly namespace: string | null;
+  /** A part of the full name. */
+  readonly search: string | null;
+}
+
+/** Repositories that may be used through a link, as they come. */
+export async function* listAllowedRepositories(
+  context: OperationContext,
+  link: LinkRecord,
+  filter: RepositoryFilter,
+): AsyncIterable<Repository> {
+  if (filter.namespace !== null) assertPlainPath(filter.namespace);
+  const open = await openLink(context, link);
+  const repositories = enumerate(open, filter)[Symbol.asyncIterator]();
+  let isEmpty = true;
+  for (;;) {
+    const next = await whileTrusted(context, link, () => repositories.next());
+    if (next.done) break;
+    isEmpty = false;
+    yield next.value;
+  }
+  if (isEmpty && filter.namespace !== null) await assertNamespaceExists(open, filter.namespace);
+}
+
+/** Walks over what an open link may use; one namespace is asked for by name where only one is wanted. */
+export async function* enumerate(open: OpenLink, filter: RepositoryFilter): AsyncIterable<Repository> {
+  const { link, provider, access } = open;
+  const search = filter.search?.toLowerCase() ?? '';
+  const namespace = filter.namespace ?? onlyNamespace(link);
+  for await (const repository of provider.listRepositories(access, namespace)) {
+    if (!allows(link.restriction, repository)) continue;
+    if (filter.namespace !== null && !isInNamespace(repository, filter.namespace)) continue;
+    if (repository.fullName.toLowerCase().includes(search)) yield repository;
+  }
+}
+
+function onlyNamespace({ restriction }: LinkRecord): string | null {
+  if (restriction.mode === 'unrestricted' || restriction.repositories.length > 0) return null;
+  return restriction.namespaces.length === 1 ? (restriction.namespaces[0] ?? null) : null;
+}
+
+async function assertNamespaceExists({ link, provider, access }: OpenLink, namespace: string): Promise<void> {
+  for await (const { path } of provider.listNamespaces(access)) {
+    if (path.toLowerCase() === namespace.toLowerCase()) return;
+  }
+  throw new NotFoundError(`"${link.name}" does not reach a namespace ${namespace} at ${link.host}.`);
+}

@@ -1,0 +1,155 @@
+import { GitlinkError } from '../errors.ts';
+import { HostAnswerError } from '../http/host-answer-error.ts';
+import type { Webhook, WebhookAdmin, WebhookPlace } from '../providers/provider.ts';
+import type { LedgerEntry } from '../store/webhook-ledger.ts';
+import type { OpenLink } from './host-access.ts';
+import type { Target } from './webhook-target.ts';
+
+export type WebhookMode = 'rotate' | 'repair' | 'remove';
+
+export type WebhookAction = 'create' | 'rotate' | 'adopt' | 'repair' | 'remove' | 'unchanged' | 'skip';
+
+/** What is to be done at one place. Printable, and nothing has happened yet. */
+export interface PlannedWebhook {
+  readonly place: WebhookPlace;
+  readonly key: string;
+  readonly label: string;
+  readonly action: WebhookAction;
+  /** Why, where the action does not say it. */
+  readonly reason: string | null;
+  /** A skip that is a failure: the host could not be asked. */
+  readonly isFault: boolean;
+  /** The hook that is acted on. */
+  readonly hook: Webhook | null;
+  /** More hooks of gitlink at the same place, which go. */
+  readonly duplicates: readonly Webhook[];
+  /** The ids of all hooks that are there now. */
+  readonly before: readonly string[];
+}
+
+export interface PlanQuestion {
+  readonly open: OpenLink;
+  readonly admin: WebhookAdmin;
+  readonly target: Target;
+  readonly mode: WebhookMode;
+  readonly ledger: ReadonlyMap<string, LedgerEntry>;
+  /** The secret store item that hooks shall end on; null for one that is yet to be made. */
+  readonly secretItem: string | null;
+}
+
+export function toPlaceKey(place: WebhookPlace): string {
+  return place.level === 'repository' ? `repository:${place.repository.id}` : `namespace:${place.namespace}`;
+}
+
+export function toPlaceLabel(place: WebhookPlace): string {
+  return place.level === 'repository' ? place.repository.fullName : place.namespace;
+}
+
+/**
+ * Reads the hooks of one place and decides what has to happen there.
+ *
+ * @throws AuthError when the host no longer accepts the credential; other refusals become a skip.
+ */
+export async function planPlace(question: PlanQuestion, place: WebhookPlace): Promise<PlannedWebhook> {
+  const refusal = findRefusal(place);
+  if (refusal !== null) return skip(place, refusal, false);
+  try {
+    return decide(question, place, await question.admin.list(question.open.access, place));
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'auth' || error.code === 'cancelled') throw error;
+    const isRefused = error.code === 'forbidden' || error.code === 'notFound';
+    return skip(place, describeFault(error), !isRefused);
+  }
+}
+
+/** What the list of repositories already tells, so that no call is needed. */
+function findRefusal(place: WebhookPlace): string | null {
+  if (place.level === 'namespace') return null;
+  if (place.repository.archived) return 'archived';
+  return place.repository.canManageWebhooks ? null : 'forbidden: not an administrator of the repository';
+}
+
+/** A place that is left alone. */
+function skip(place: WebhookPlace, reason: string, isFault: boolean): PlannedWebhook {
+  return {
+    place,
+    key: toPlaceKey(place),
+    label: toPlaceLabel(place),
+    action: 'skip',
+    reason,
+    isFault,
+    hook: null,
+    duplicates: [],
+    before: [],
+  };
+}
+
+/** Decides by what is there and what the journal knows. */
+function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Webhook[]): PlannedWebhook {
+  const { admin, target, mode, open } = question;
+  const entry = question.ledger.get(toPlaceKey(place));
+  const known = hooks.filter((hook) => hook.id === entry?.hookId);
+  // The answer to a request of an earlier run was lost: what was not there before it is its doing.
+  const lost =
+    entry?.state === 'sent'
+      ? hooks.filter((hook) => hook.url === target.url && !entry.before.includes(hook.id))
+      : [];
+  const sameUrl = hooks.filter((hook) => hook.url === target.url);
+  const marked = sameUrl.filter((hook) => admin.isMarked(open.access, hook)).reverse();
+  const ours = [...new Set([...lost, ...known, ...marked])];
+  const foreign = sameUrl.filter((hook) => !ours.includes(hook));
+  const [hook = null, ...duplicates] = ours;
+  const base = {
+    place,
+    key: toPlaceKey(place),
+    label: toPlaceLabel(place),
+    isFault: false,
+    before: hooks.map(({ id }) => id),
+  };
+  const others = (count: number): string | null =>
+    count === 0 ? null : `${count} other hook${count === 1 ? '' : 's'} of this URL not made by gitlink`;
+
+  if (mode === 'remove') {
+    const action = hook === null ? 'unchanged' : 'remove';
+    return { ...base, action, reason: others(foreign.length), hook, duplicates };
+  }
+  if (hook === null) {
+    const [adopted = null] = foreign;
+    const action = adopted === null ? 'create' : 'adopt';
+    const reason = others(Math.max(0, foreign.length - 1));
+    return { ...base, action, reason, hook: adopted, duplicates: [] };
+  }
+  const hasSecret =
+    question.secretItem !== null &&
+    entry?.secretItem === question.secretItem &&
+    (lost.includes(hook) || (hook.id === entry.hookId && entry.state === 'confirmed'));
+  if (!hasSecret) return { ...base, action: 'rotate', reason: others(foreign.length), hook, duplicates };
+
+  const faults = [
+    ...(hook.active ? [] : ['disabled']),
+    ...(hook.url === target.url ? [] : ['other URL']),
+    ...(admin.coversEvents(hook, target.nativeEvents) ? [] : ['events missing']),
+    ...(duplicates.length > 0 ? ['duplicated'] : []),
+    ...(entry.state === 'confirmed' ? [] : ['unconfirmed']),
+  ];
+  const action = faults.length > 0 ? 'repair' : 'unchanged';
+  const reason = [...faults, ...(foreign.length > 0 ? [others(foreign.length)] : [])].join(', ') || null;
+  return { ...base, action, reason, hook, duplicates };
+}
+
+/** Why something did not work at one place, in few words. */
+export function describeFault(error: GitlinkError): string {
+  if (!(error instanceof HostAnswerError)) return `unknown: ${error.message}`;
+  const said = error.hostMessage === null ? '' : `: ${error.hostMessage}`;
+  switch (error.status) {
+    case 403:
+      return `forbidden${said}`;
+    case 404:
+    case 410:
+      return 'gone';
+    case 423:
+      return 'archived';
+    default:
+      return `answer ${error.status}${said}`;
+  }
+}

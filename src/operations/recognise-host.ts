@@ -1,0 +1,69 @@
+import { UsageError } from '../errors.ts';
+import { parseHost, toDisplayHost } from '../http/base-url.ts';
+import type { HostDescription, Provider } from '../providers/provider.ts';
+import { providers } from '../providers/registry.ts';
+import type { OperationContext } from './context.ts';
+
+export interface HostQuestion {
+  /** What the person named: a base URL, or any URL of the host such as that of a repository. */
+  readonly address: string;
+  /** The provider that the person named; null to find out. */
+  readonly provider: Provider | null;
+  readonly caFile: string | null;
+  readonly allowHttp: boolean;
+}
+
+export interface RecognisedHost {
+  readonly provider: Provider;
+  readonly description: HostDescription;
+}
+
+/**
+ * Asks an address what it is, before any credential is sent there. An address with a path may be that of a
+ * page, so shorter and shorter ones are tried.
+ *
+ * @throws UsageError when it is none of the wanted products.
+ * @throws UnreachableError when it does not answer, or with something that is no data.
+ */
+export async function recogniseHost(
+  context: OperationContext,
+  question: HostQuestion,
+): Promise<RecognisedHost> {
+  const candidates = question.provider ? [question.provider] : providers;
+  const base = parseHost(question.address, { allowHttp: question.allowHttp });
+  for (const host of toShorterAddresses(base)) {
+    for (const provider of candidates) {
+      context.reporter.status(`Asking ${toDisplayHost(host)} what it is…`);
+      const description = await askHost(context, provider, host, question.caFile);
+      if (description !== null) return { provider, description };
+    }
+  }
+  const wanted = candidates.map((provider) => provider.displayName).join(', ');
+  throw new UsageError(`${toDisplayHost(base)} is not ${wanted}: it does not know the API.`, {
+    hint: 'Check the address. An instance below a path needs it: --host https://acme.dev/gitea',
+  });
+}
+
+async function askHost(
+  context: OperationContext,
+  provider: Provider,
+  host: string,
+  caFile: string | null,
+): Promise<HostDescription | null> {
+  const anonymous = await context.openHostClient({
+    base: provider.toApiBase(host),
+    caFile,
+    pacing: provider.pacing,
+    authorization: null,
+  });
+  return provider.recognise(host, anonymous);
+}
+
+/** `https://acme.dev/gitea/team/site` → itself, `…/gitea/team`, `…/gitea`, `https://acme.dev`. */
+function toShorterAddresses(base: string): string[] {
+  const [, origin = '', path = ''] = /^(https?:\/\/[^/]+)(\/.*)?$/.exec(base) ?? [];
+  const segments = path.split('/').filter((segment) => segment !== '');
+  return segments
+    .map((_, index) => `${origin}/${segments.slice(0, segments.length - index).join('/')}`)
+    .concat(origin);
+}

@@ -1,0 +1,314 @@
+import { ForbiddenError, GitlinkError, NotFoundError } from '../errors.ts';
+import type { WebhookAdmin, WebhookPlace, WebhookTest } from '../providers/provider.ts';
+import type { Secret } from '../secret.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
+import { concurrently } from './concurrently.ts';
+import type { OperationContext } from './context.ts';
+import { findLink } from './find-link.ts';
+import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { enumerate } from './list-repositories.ts';
+import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
+import { runReceiverCommand } from './receiver-command.ts';
+import { allows, assertPlainPath } from './restriction.ts';
+import {
+  abandonRotation,
+  assertUsableSecret,
+  finishRotation,
+  forgetTarget,
+  prepareRotation,
+  readCurrentSecret,
+  type RotationSecret,
+} from './rotation-secret.ts';
+import { requireWebhooks, settleTarget, type Target, type TargetWish } from './webhook-target.ts';
+
+export interface RegenerateRequest {
+  readonly linkName: string;
+  readonly mode: WebhookMode;
+  readonly target: TargetWish;
+  /** Limits the run; both empty for everything that the link may use. */
+  readonly namespaces: readonly string[];
+  readonly repositories: readonly string[];
+  readonly suppliedSecret: Secret | null;
+  /** The command line that hands the secret to the receiver. */
+  readonly onSecret: string | null;
+  readonly dryRun: boolean;
+  readonly verify: boolean;
+  /** How many places are worked on at once; null for what the host bears. */
+  readonly concurrency: number | null;
+  readonly onPlan: (plan: readonly PlannedWebhook[]) => void;
+  readonly onResult: (result: VerifiedResult, total: number) => void;
+}
+
+export type VerifiedResult = WebhookResult & { readonly test: WebhookTest | null };
+
+export interface RegenerateOutcome {
+  readonly link: LinkRecord;
+  readonly target: Target;
+  readonly results: readonly VerifiedResult[];
+  /** Hooks elsewhere that still have the previous secret, after a run over a part. */
+  readonly pending: number;
+}
+
+/** How long requests under way may take to end after the first Ctrl-C, in milliseconds. */
+const graceMs = 10_000;
+
+/**
+ * Brings every repository that the link may use to exactly one enabled webhook for the target with a fresh
+ * secret: plan, secret first, apply, verify (design, section 8). One failing place does not stop the others.
+ */
+export async function regenerateWebhooks(
+  context: OperationContext,
+  request: RegenerateRequest,
+): Promise<RegenerateOutcome> {
+  if (request.suppliedSecret) assertUsableSecret(request.suppliedSecret);
+  const { id } = findLink(context.links.read(), request.linkName);
+  const work = async (): Promise<RegenerateOutcome> => {
+    const link = findLink(context.links.read(), request.linkName);
+    const grace = startGrace(context.signal);
+    try {
+      const open = await openLink(context, link, grace.signal);
+      return await whileTrusted(context, link, () => regenerate(context, request, open));
+    } finally {
+      grace.end();
+    }
+  };
+  return request.dryRun ? work() : context.withLock(`webhooks-${id}`, work);
+}
+
+async function regenerate(
+  context: OperationContext,
+  request: RegenerateRequest,
+  open: OpenLink,
+): Promise<RegenerateOutcome> {
+  const { link, provider } = open;
+  const admin = requireWebhooks(provider);
+  const target = settleTarget(link, provider, admin, await context.openSettings(), request.target);
+  const isPart = request.namespaces.length + request.repositories.length > 0;
+  const currentItem = link.webhook?.nextSecretItem ?? link.webhook?.secretItem ?? null;
+  const secretItem = request.mode === 'repair' ? currentItem : (link.webhook?.nextSecretItem ?? null);
+
+  const plan = await planAll(context, request, open, admin, target, secretItem);
+  request.onPlan(plan);
+  if (request.dryRun) {
+    const results = plan.map((planned) => toPlannedResult(planned));
+    return { link, target, results, pending: 0 };
+  }
+  const secret = await chooseSecret(context, request, open, target, plan);
+  const results = await applyAll(context, request, { open, admin, target, secret }, plan);
+  const isDone = results.every(({ state }) => state === 'confirmed' || state === 'skipped');
+  const pending = isPart ? countPending(context, link, secret) : 0;
+  await settle(context, request, secret, isDone && pending === 0);
+  return { link: findLink(context.links.read(), link.name), target, results, pending };
+}
+
+async function planAll(
+  context: OperationContext,
+  request: RegenerateRequest,
+  open: OpenLink,
+  admin: WebhookAdmin,
+  target: Target,
+  secretItem: string | null,
+): Promise<PlannedWebhook[]> {
+  const ledger = readWebhookLedger(context.directories.state, open.link.id);
+  const question = { open, admin, target, mode: request.mode, ledger, secretItem };
+  const limit = request.concurrency ?? open.provider.pacing.concurrency;
+  const plan: PlannedWebhook[] = [];
+  const places = listPlaces(request, open, target);
+  for await (const planned of concurrently(places, limit, (place) => planPlace(question, place))) {
+    context.signal.throwIfAborted();
+    plan.push(planned);
+    context.reporter.status(`Reading webhooks… ${plan.length}`);
+  }
+  return plan.sort((a, b) => (a.label < b.label ? -1 : 1));
+}
+
+/** @throws ForbiddenError for hooks that would reach further than the link's restriction. */
+async function* listPlaces(
+  request: RegenerateRequest,
+  open: OpenLink,
+  target: Target,
+): AsyncIterable<WebhookPlace> {
+  if (target.at === 'namespace') {
+    yield* listNamespacePlaces(request, open);
+    return;
+  }
+  for (const fullName of request.repositories) {
+    const repository = await open.provider.findRepository(open.access, assertPlainPath(fullName));
+    if (repository === null)
+      throw new NotFoundError(`"${open.link.name}" does not see a repository ${fullName}.`);
+    if (!allows(open.link.restriction, repository)) throw outsideRestriction(open, fullName);
+    yield { level: 'repository', repository };
+  }
+  for (const namespace of request.namespaces.map(assertPlainPath)) {
+    for await (const repository of enumerate(open, { namespace, search: null })) {
+      yield { level: 'repository', repository };
+    }
+  }
+  if (request.repositories.length + request.namespaces.length > 0) return;
+  for await (const repository of enumerate(open, { namespace: null, search: null })) {
+    yield { level: 'repository', repository };
+  }
+}
+
+async function* listNamespacePlaces(request: RegenerateRequest, open: OpenLink): AsyncIterable<WebhookPlace> {
+  const { restriction, name } = open.link;
+  if (
+    request.repositories.length > 0 ||
+    (restriction.mode === 'restricted' && restriction.repositories.length > 0)
+  ) {
+    throw new ForbiddenError(`A webhook of a namespace reaches more repositories than "${name}" may use.`, {
+      hint: 'Use --at repositories',
+    });
+  }
+  const wanted = request.namespaces.length > 0 ? request.namespaces : null;
+  const allowed = restriction.mode === 'restricted' ? restriction.namespaces : null;
+  for (const namespace of wanted ?? []) {
+    if (allowed && !allowed.includes(namespace)) throw outsideRestriction(open, namespace);
+  }
+  for await (const { path, kind } of open.provider.listNamespaces(open.access)) {
+    if (kind === 'user') continue;
+    if ((wanted ?? allowed ?? [path]).includes(path)) yield { level: 'namespace', namespace: path };
+  }
+}
+
+function outsideRestriction(open: OpenLink, name: string): ForbiddenError {
+  return new ForbiddenError(`${name} is outside the restriction of "${open.link.name}".`, {
+    hint: `To allow it: gitlink restrict ${open.link.name} --add ${name.includes('/') ? '--repo ' : ''}${name}`,
+  });
+}
+
+/** Stores the secret, and tells the receiver, before anything is sent. */
+async function chooseSecret(
+  context: OperationContext,
+  request: RegenerateRequest,
+  open: OpenLink,
+  target: Target,
+  plan: readonly PlannedWebhook[],
+): Promise<RotationSecret | null> {
+  if (request.mode === 'remove') return null;
+  if (request.mode === 'repair') return readCurrentSecret(context, open.link);
+  const isNothingToSend = plan.every(({ action }) => action === 'skip');
+  if (isNothingToSend && !open.link.webhook?.nextSecretItem) return null;
+  const secret = await prepareRotation(context, open.link, target, request.suppliedSecret);
+  if (request.onSecret !== null) {
+    try {
+      context.reporter.status('Telling the receiver…');
+      await runReceiverCommand(context, request.onSecret, 'new', secret.value);
+    } catch (error) {
+      const isFresh = open.link.webhook?.nextSecretItem !== secret.item;
+      if (isFresh) await abandonRotation(context, open.link, secret.item);
+      throw error;
+    }
+  }
+  return secret;
+}
+
+async function applyAll(
+  context: OperationContext,
+  request: RegenerateRequest,
+  parts: Pick<ApplyQuestion, 'open' | 'admin' | 'target' | 'secret'>,
+  plan: readonly PlannedWebhook[],
+): Promise<VerifiedResult[]> {
+  const ledger = await openWebhookLedger(context.directories.state, parts.open.link.id);
+  const question: ApplyQuestion = { ...parts, ledger, now: () => context.clock.now() };
+  const limit = request.concurrency ?? parts.open.provider.pacing.concurrency;
+  const results: VerifiedResult[] = [];
+  const refusals: GitlinkError[] = [];
+
+  const work = async (planned: PlannedWebhook): Promise<VerifiedResult> => {
+    context.signal.throwIfAborted();
+    if (refusals[0]) return notTried(planned, refusals[0]);
+    try {
+      const result = await applyPlanned(question, planned);
+      const isThere = result.state === 'confirmed' && result.hookId !== null && request.mode !== 'remove';
+      const test =
+        request.verify && isThere && result.hookId !== null
+          ? await testPlanned(question, planned, result.hookId)
+          : null;
+      return { ...result, test };
+    } catch (error) {
+      // A credential that the host refuses will be refused everywhere: stop asking.
+      if (!isAuth(error)) throw error;
+      refusals.push(error);
+      return notTried(planned, error);
+    }
+  };
+  try {
+    for await (const result of concurrently(plan, limit, work)) {
+      results.push(result);
+      request.onResult(result, plan.length);
+    }
+  } finally {
+    await ledger.close();
+  }
+  if (refusals[0]) throw refusals[0];
+  return results.sort((a, b) => (a.repository < b.repository ? -1 : 1));
+}
+
+function isAuth(error: unknown): error is GitlinkError {
+  return error instanceof GitlinkError && error.code === 'auth';
+}
+
+function notTried(planned: PlannedWebhook, error: GitlinkError): VerifiedResult {
+  const { label: repository, action, hook } = planned;
+  return {
+    repository,
+    action,
+    state: 'failed',
+    reason: `not tried: ${error.message}`,
+    hookId: hook?.id ?? null,
+    test: null,
+  };
+}
+
+function toPlannedResult(planned: PlannedWebhook): VerifiedResult {
+  const { label: repository, action, reason, hook } = planned;
+  const state = action === 'skip' ? (planned.isFault ? 'failed' : 'skipped') : 'planned';
+  return { repository, action, state, reason, hookId: hook?.id ?? null, test: null };
+}
+
+/** Hooks of the link that do not have the new secret yet. */
+function countPending(context: OperationContext, link: LinkRecord, secret: RotationSecret | null): number {
+  const entries = readWebhookLedger(context.directories.state, link.id).values();
+  const isPending = (entry: LedgerEntry): boolean =>
+    entry.hookId !== null && !(entry.state === 'confirmed' && entry.secretItem === (secret?.item ?? null));
+  return [...entries].filter(isPending).length;
+}
+
+/** Ends a rotation when every hook is confirmed: the receiver forgets the previous secret, then gitlink does. */
+async function settle(
+  context: OperationContext,
+  request: RegenerateRequest,
+  secret: RotationSecret | null,
+  isComplete: boolean,
+): Promise<void> {
+  const link = findLink(context.links.read(), request.linkName);
+  if (!isComplete) return;
+  if (request.mode === 'remove') {
+    await forgetTarget(context, link);
+    return;
+  }
+  if (secret === null || link.webhook?.nextSecretItem !== secret.item) return;
+  if (request.onSecret !== null) await runReceiverCommand(context, request.onSecret, 'retire', secret.value);
+  await finishRotation(context, link);
+}
+
+/** Ctrl-C stops new work at once, and gives the requests under way a little time to end. */
+function startGrace(signal: AbortSignal): { readonly signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    timer = setTimeout(() => controller.abort(signal.reason), graceMs);
+  };
+  if (signal.aborted) controller.abort(signal.reason);
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    end() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}

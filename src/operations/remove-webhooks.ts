@@ -1,0 +1,78 @@
+import { GitlinkError, InternalError } from '../errors.ts';
+import type { WebhookPlace } from '../providers/provider.ts';
+import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { concurrently } from './concurrently.ts';
+import type { OperationContext } from './context.ts';
+import type { OpenLink } from './host-access.ts';
+import { requireWebhooks } from './webhook-target.ts';
+
+/** gitlink's hooks that the journal knows of. */
+export function findOwnWebhooks(context: OperationContext, link: LinkRecord): readonly LedgerEntry[] {
+  const entries = readWebhookLedger(context.directories.state, link.id).values();
+  return [...entries].filter(({ state, hookId }) => state !== 'removed' && hookId !== null);
+}
+
+export interface WebhookRemoval {
+  readonly entry: LedgerEntry;
+  /** `gone`: it was not there any more. */
+  readonly result: 'removed' | 'gone' | GitlinkError;
+}
+
+/**
+ * Removes hooks that the journal knows, several at a time, and notes each there. One that cannot be removed
+ * does not stop the others.
+ */
+export async function removeKnownWebhooks(
+  context: OperationContext,
+  open: OpenLink,
+  entries: readonly LedgerEntry[],
+): Promise<readonly WebhookRemoval[]> {
+  if (entries.length === 0) return [];
+  const { link, provider, access } = open;
+  const admin = requireWebhooks(provider);
+  return context.withLock(`webhooks-${link.id}`, async () => {
+    const ledger = await openWebhookLedger(context.directories.state, link.id);
+    const removals: WebhookRemoval[] = [];
+    const remove = async (entry: LedgerEntry): Promise<WebhookRemoval> => {
+      context.signal.throwIfAborted();
+      try {
+        const result = await admin.remove(access, toPlace(entry), entry.hookId ?? '');
+        const now = context.clock.now();
+        await ledger.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
+        return { entry, result };
+      } catch (error) {
+        if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+        return { entry, result: error };
+      }
+    };
+    try {
+      for await (const removal of concurrently(entries, provider.pacing.concurrency, remove)) {
+        removals.push(removal);
+        context.reporter.status(`Removing webhooks… ${removals.length} of ${entries.length}`);
+      }
+    } finally {
+      await ledger.close();
+    }
+    return removals.sort((a, b) => (a.entry.label < b.entry.label ? -1 : 1));
+  });
+}
+
+/** The place of an entry, as far as removing needs it. */
+function toPlace({ place, label }: LedgerEntry): WebhookPlace {
+  const [level, id = ''] = place.split(/:(.*)/s);
+  if (level === 'namespace') return { level, namespace: id };
+  if (level !== 'repository') throw new InternalError(`The journal names a place of an unknown kind.`);
+  const repository = {
+    id,
+    fullName: label,
+    namespace: label.slice(0, label.lastIndexOf('/')),
+    cloneUrl: '',
+    webUrl: '',
+    defaultBranch: null,
+    private: true,
+    archived: false,
+    canManageWebhooks: true,
+  };
+  return { level, repository };
+}

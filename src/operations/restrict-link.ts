@@ -1,0 +1,120 @@
+import type { Namespace } from '../providers/provider.ts';
+import type { LinkRecord, Restriction } from '../store/link-schema.ts';
+import { readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import type { OperationContext } from './context.ts';
+import { openLink, updateLink, whileTrusted } from './host-access.ts';
+import { allows, toHostRestriction, type RestrictionWish } from './restriction.ts';
+import { NotFoundError } from '../errors.ts';
+
+/** How a restriction is to change. */
+export type RestrictionChange =
+  { readonly how: 'replace' | 'add' | 'remove'; readonly wish: RestrictionWish } | { readonly how: 'lift' };
+
+/** What a link's account reaches, for choosing from. */
+export async function listReachableNamespaces(
+  context: OperationContext,
+  link: LinkRecord,
+): Promise<readonly Namespace[]> {
+  context.reporter.status('Asking what the account reaches…');
+  const { provider, access } = await openLink(context, link);
+  return whileTrusted(context, link, async () => {
+    const found = new Map<string, Namespace>();
+    for await (const namespace of provider.listNamespaces(access)) found.set(namespace.path, namespace);
+    return [...found.values()];
+  });
+}
+
+/**
+ * Works out a link's new restriction; names are checked at the host, what is removed is not.
+ *
+ * @throws NotFoundError for what the account does not reach, or what the restriction does not have.
+ */
+export async function planRestriction(
+  context: OperationContext,
+  link: LinkRecord,
+  change: RestrictionChange,
+): Promise<Restriction> {
+  if (change.how === 'lift') return { mode: 'unrestricted' };
+  if (change.how === 'remove') return subtract(link, change.wish);
+  const { provider, access } = await openLink(context, link);
+  context.reporter.status('Asking what the account reaches…');
+  const wanted = await whileTrusted(context, link, () => toHostRestriction(provider, access, change.wish));
+  return change.how === 'add' ? unite(link.restriction, wanted) : wanted;
+}
+
+/** Stores a restriction. From then on nothing outside it gets the credential. */
+export async function applyRestriction(
+  context: OperationContext,
+  link: LinkRecord,
+  restriction: Restriction,
+): Promise<LinkRecord> {
+  const changed = await updateLink(context, link.id, (current) => ({ ...current, restriction }));
+  if (changed) return changed;
+  throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
+}
+
+/**
+ * gitlink's webhooks that a new restriction puts out of reach. The journal knows a repository by its id, and
+ * its namespace by the name that it had when the hook was made.
+ */
+export function findStrandedWebhooks(
+  context: OperationContext,
+  link: LinkRecord,
+  restriction: Restriction,
+): readonly LedgerEntry[] {
+  const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
+  return entries.filter((entry) => {
+    if (entry.hookId === null || entry.state === 'removed') return false;
+    const [level, id = ''] = entry.place.split(':');
+    if (level !== 'repository')
+      return restriction.mode === 'restricted' && !coversNamespace(restriction, entry.label);
+    return !allows(restriction, { id, fullName: entry.label });
+  });
+}
+
+function coversNamespace(restriction: Restriction, namespace: string): boolean {
+  return restriction.mode === 'unrestricted' || restriction.namespaces.includes(namespace);
+}
+
+type Restricted = Extract<Restriction, { mode: 'restricted' }>;
+
+function unite(current: Restriction, wanted: Restriction): Restriction {
+  if (current.mode === 'unrestricted' || wanted.mode === 'unrestricted') return wanted;
+  const repositories = new Map(
+    [...current.repositories, ...wanted.repositories].map((each) => [each.id, each]),
+  );
+  return {
+    mode: 'restricted',
+    namespaces: [...new Set([...current.namespaces, ...wanted.namespaces])],
+    repositories: [...repositories.values()],
+  };
+}
+
+function subtract(link: LinkRecord, wish: RestrictionWish): Restriction {
+  const { restriction } = link;
+  const has =
+    restriction.mode === 'restricted' ? restriction : ({ namespaces: [], repositories: [] } as const);
+  const isNamed = (names: readonly string[], name: string): boolean =>
+    names.some((each) => each.toLowerCase() === name.toLowerCase());
+  const unknown = [
+    ...wish.namespaces.filter((name) => !isNamed(has.namespaces, name)),
+    ...wish.repositories.filter(
+      (name) =>
+        !isNamed(
+          has.repositories.map(({ fullName }) => fullName),
+          name,
+        ),
+    ),
+  ];
+  if (unknown.length > 0) {
+    throw new NotFoundError(`The restriction of "${link.name}" does not have ${unknown.join(', ')}.`, {
+      hint: `Look at it with: gitlink show ${link.name}`,
+    });
+  }
+  const left: Restricted = {
+    mode: 'restricted',
+    namespaces: has.namespaces.filter((name) => !isNamed(wish.namespaces, name)),
+    repositories: has.repositories.filter(({ fullName }) => !isNamed(wish.repositories, fullName)),
+  };
+  return left;
+}

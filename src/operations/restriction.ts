@@ -1,0 +1,90 @@
+import { NotFoundError, UsageError } from '../errors.ts';
+import { isWithinNamespace, parseName } from '../git/repository-path.ts';
+import type { HostAccess, Provider, Repository } from '../providers/provider.ts';
+import type { Restriction } from '../store/link-schema.ts';
+
+/** What a person wants a link limited to, as they wrote it. */
+export interface RestrictionWish {
+  readonly namespaces: readonly string[];
+  readonly repositories: readonly string[];
+}
+
+/** Whether a repository may be used through a link with this restriction. */
+export function allows(restriction: Restriction, repository: Pick<Repository, 'id' | 'fullName'>): boolean {
+  if (restriction.mode === 'unrestricted') return true;
+  return (
+    restriction.namespaces.some((namespace) => isInNamespace(repository, namespace)) ||
+    restriction.repositories.some(({ id }) => id === repository.id)
+  );
+}
+
+/** Namespaces are nested at some hosts: one covers what is below it. */
+export function isInNamespace({ fullName }: Pick<Repository, 'fullName'>, namespace: string): boolean {
+  return isWithinNamespace(namespace, fullName.split('/'), { caseSensitive: false });
+}
+
+/**
+ * Turns a wish into a restriction by asking the host: each namespace must be one that the account reaches,
+ * each repository one that it sees, which is then kept by its id.
+ *
+ * @throws NotFoundError naming what the account does not reach.
+ */
+export async function toHostRestriction(
+  provider: Provider,
+  access: HostAccess,
+  wish: RestrictionWish,
+): Promise<Restriction> {
+  if (wish.namespaces.length + wish.repositories.length === 0) {
+    throw new UsageError('A restriction needs at least one namespace or repository.', {
+      hint: 'To lift a restriction: --unrestricted',
+    });
+  }
+  const namespaces: string[] = [];
+  const unresolved = new Set<string>();
+  for (const name of wish.namespaces) unresolved.add(assertPlainPath(name).toLowerCase());
+  if (unresolved.size > 0) {
+    for await (const { path } of provider.listNamespaces(access)) {
+      if (unresolved.delete(path.toLowerCase())) namespaces.push(path);
+      if (unresolved.size === 0) break;
+    }
+  }
+  // An account may work in repositories of a namespace that it is no member of.
+  if (unresolved.size > 0) {
+    for await (const { namespace } of provider.listRepositories(access, null)) {
+      if (unresolved.delete(namespace.toLowerCase())) namespaces.push(namespace);
+      if (unresolved.size === 0) break;
+    }
+  }
+  if (unresolved.size > 0) {
+    throw new NotFoundError(`The account does not reach ${[...unresolved].join(', ')} at ${access.host}.`, {
+      hint: 'Spelled right? The account must be a member there, or have a repository in it.',
+    });
+  }
+  return { mode: 'restricted', namespaces, repositories: await findRepositories(provider, access, wish) };
+}
+
+async function findRepositories(
+  provider: Provider,
+  access: HostAccess,
+  wish: RestrictionWish,
+): Promise<{ id: string; fullName: string }[]> {
+  const found: { id: string; fullName: string }[] = [];
+  for (const name of wish.repositories) {
+    const repository = await provider.findRepository(access, assertPlainPath(name));
+    if (repository === null) {
+      throw new NotFoundError(`The account does not see a repository ${name} at ${access.host}.`, {
+        hint: 'Repositories are written OWNER/NAME. To see them all: gitlink repos',
+      });
+    }
+    found.push({ id: repository.id, fullName: repository.fullName });
+  }
+  return found;
+}
+
+/** @throws UsageError for what no host allows in a path, such as a leading hyphen or `..`. */
+export function assertPlainPath(path: string): string {
+  if (parseName(path) !== null) return path;
+  throw new UsageError(`"${path}" is no namespace or repository.`, {
+    hint: 'Write a namespace as it stands in the URL, and a repository as OWNER/NAME.',
+  });
+}

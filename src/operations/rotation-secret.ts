@@ -1,0 +1,148 @@
+import { NotFoundError, UsageError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
+import type { OperationContext } from './context.ts';
+import { dropSecrets, keepSecret } from './keep-secret.ts';
+import { secretMissing, updateLink } from './host-access.ts';
+import { nameWebhookItem } from './stored-credential.ts';
+import type { Target } from './webhook-target.ts';
+
+/** A webhook secret and the secret store item that holds it. */
+export interface RotationSecret {
+  readonly value: Secret;
+  readonly item: string;
+}
+
+const secretBytes = 32;
+const leastSuppliedLength = 16;
+
+/** @throws UsageError for a secret that is too short to sign with, or cannot travel in a request. */
+export function assertUsableSecret(secret: Secret): void {
+  const isLongEnough = secret.length >= leastSuppliedLength;
+  if (isLongEnough && secret.length <= 255 && secret.isPrintableAscii) return;
+  throw new UsageError(
+    `A webhook secret has ${leastSuppliedLength} to 255 printable characters without spaces.`,
+    { hint: 'gitlink makes a good one when none is given.' },
+  );
+}
+
+/**
+ * Gets the secret that a rotation brings its hooks to: that of an unfinished rotation, else a new one, which is
+ * durable as the link's next secret when this returns.
+ *
+ * @param supplied - The secret that the person wants; null for one of gitlink's making.
+ */
+export async function prepareRotation(
+  context: OperationContext,
+  link: LinkRecord,
+  target: Target,
+  supplied: Secret | null,
+): Promise<RotationSecret> {
+  const unfinished = link.webhook?.nextSecretItem ?? null;
+  if (unfinished !== null) {
+    const value = await readItem(context, link, unfinished);
+    if (supplied === null || supplied.equals(value)) {
+      await updateLink(context, link.id, (current) => withTarget(current, target, unfinished));
+      return { value, item: unfinished };
+    }
+  }
+  const value = supplied ?? new Secret(context.random.bytes(secretBytes).toString('hex'));
+  const item = nameWebhookItem(link.id, context.random.bytes(4).toString('hex'));
+  await keepSecret(context, link.storage, item, value, (records) =>
+    mapLink(records, link.id, (current) => withTarget(current, target, item)),
+  );
+  if (unfinished !== null) await dropSecrets(context, link.storage, [unfinished], (records) => records);
+  return { value, item };
+}
+
+/**
+ * The secret that the link's hooks have, for a repair; that of an unfinished rotation where there is one.
+ *
+ * @throws NotFoundError when no hook was made yet.
+ */
+export async function readCurrentSecret(
+  context: OperationContext,
+  link: LinkRecord,
+): Promise<RotationSecret> {
+  const item = link.webhook?.nextSecretItem ?? link.webhook?.secretItem ?? null;
+  if (item === null) throw noSecret(link);
+  return { value: await readItem(context, link, item), item };
+}
+
+/**
+ * The secret that the link's hooks had before an unfinished rotation.
+ *
+ * @throws NotFoundError when no rotation is under way, or it is the first one.
+ */
+export async function readPreviousSecret(context: OperationContext, link: LinkRecord): Promise<Secret> {
+  const item = link.webhook?.nextSecretItem ? link.webhook.secretItem : null;
+  if (item !== null) return readItem(context, link, item);
+  throw new NotFoundError(`No rotation of "${link.name}" is under way, so there is no previous secret.`);
+}
+
+/** Makes the next secret the link's secret and forgets the one before. */
+export async function finishRotation(context: OperationContext, link: LinkRecord): Promise<void> {
+  const before = link.webhook?.secretItem ?? null;
+  const settle = (records: Records): Records =>
+    mapLink(records, link.id, (current) => ({
+      ...current,
+      webhook: current.webhook && {
+        ...current.webhook,
+        secretItem: current.webhook.nextSecretItem ?? current.webhook.secretItem,
+        nextSecretItem: null,
+        regeneratedAt: context.clock.now(),
+      },
+    }));
+  await dropSecrets(context, link.storage, before === null ? [] : [before], settle);
+}
+
+/** Takes a next secret back that no hook has got. */
+export async function abandonRotation(
+  context: OperationContext,
+  link: LinkRecord,
+  item: string,
+): Promise<void> {
+  await dropSecrets(context, link.storage, [item], (records) =>
+    mapLink(records, link.id, (current) => ({
+      ...current,
+      webhook: current.webhook && { ...current.webhook, nextSecretItem: null },
+    })),
+  );
+}
+
+/** Forgets the link's target with its secrets, when none of its hooks is left. */
+export async function forgetTarget(context: OperationContext, link: LinkRecord): Promise<void> {
+  const items = [link.webhook?.secretItem, link.webhook?.nextSecretItem].filter((item) => item != null);
+  await dropSecrets(context, link.storage, items, (records) =>
+    mapLink(records, link.id, (current) => ({ ...current, webhook: null })),
+  );
+}
+
+async function readItem(context: OperationContext, link: LinkRecord, item: string): Promise<Secret> {
+  const vault = await context.openVault(link.storage);
+  const value = (await vault.read([item])).get(item);
+  if (value) return value;
+  throw secretMissing(link);
+}
+
+function noSecret(link: LinkRecord): NotFoundError {
+  return new NotFoundError(`"${link.name}" has no webhooks yet.`, {
+    hint: `Make them with: gitlink regenerate-webhooks ${link.name} --url https://ci.acme.dev/hook`,
+  });
+}
+
+function withTarget(link: LinkRecord, target: Target, nextSecretItem: string): LinkRecord {
+  const webhook: WebhookTarget = {
+    url: target.url,
+    events: [...target.events],
+    at: target.at,
+    regeneratedAt: link.webhook?.regeneratedAt ?? null,
+    secretItem: link.webhook?.secretItem ?? null,
+    nextSecretItem,
+  };
+  return { ...link, webhook };
+}
+
+function mapLink(records: Records, id: string, change: (link: LinkRecord) => LinkRecord): Records {
+  return { ...records, links: records.links.map((link) => (link.id === id ? change(link) : link)) };
+}

@@ -1,0 +1,60 @@
+import { CancelledError } from './errors.ts';
+import { run } from './main.ts';
+import { systemClock, systemRandom, type Runtime } from './runtime.ts';
+
+/** After the first Ctrl-C work under way may end; after the second nothing is waited for. */
+const exitCodeOfInterrupt = 130;
+
+/**
+ * Runs gitlink in this process and ends it: the exit code is the result, and no idle connection or timer keeps
+ * the process alive.
+ */
+export async function runProcess(argv: readonly string[]): Promise<void> {
+  const exitCode = await run(argv, createProcessRuntime());
+  await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  process.exit(exitCode);
+}
+
+function createProcessRuntime(): Runtime {
+  const { env, platform, stderr, stdout } = process;
+  const getSignal = listenForSignals();
+  // A reader that has gone away (`gitlink list | head`) is no fault.
+  stdout.on('error', () => process.exit(0));
+  return {
+    // Opened on first use: standard input costs time that most commands need not spend.
+    get stdin() {
+      return process.stdin;
+    },
+    stdout,
+    stderr,
+    env,
+    platform,
+    workingDirectory: process.cwd(),
+    clock: systemClock,
+    random: systemRandom,
+    fetch: (input, init) => globalThis.fetch(input, init),
+    get signal() {
+      return getSignal();
+    },
+  };
+}
+
+/** The signal is made at its first use or with the first Ctrl-C: most commands end before either. */
+function listenForSignals(): () => AbortSignal {
+  let controller: AbortController | undefined;
+  const getController = (): AbortController => (controller ??= new AbortController());
+  process.on('SIGINT', () => {
+    if (controller?.signal.aborted) process.exit(exitCodeOfInterrupt);
+    getController().abort(new CancelledError());
+  });
+  for (const name of ['SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => getController().abort(new CancelledError('Stopped.', { bySigterm: true })));
+  }
+  return () => getController().signal;
+}
+
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}

@@ -1,0 +1,7 @@
+import { giteaGit } from './gitea/git.ts';
+import type { GitAccess } from './provider.ts';
+
+/** What git's helper knows of each provider, without loading the adapters. */
+export const gitAccesses: Readonly<Partial<Record<string, GitAccess>>> = {
+  gitea: giteaGit,
+};

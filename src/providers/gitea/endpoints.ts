@@ -1,0 +1,205 @@
+import { HostAnswerError } from '../../http/host-answer-error.ts';
+import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
+import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
+import { route } from '../../http/route.ts';
+import type { Account, HostAccess, WebhookPlace } from '../provider.ts';
+import { pacing } from './pacing.ts';
+import * as schemas from './schemas.ts';
+import * as v from 'valibot';
+
+/** Bigger pages are silently cut to the server's `MAX_RESPONSE_ITEMS`, 50 by default. */
+const pageSize = 50;
+
+/** The version, or null from a server that tells it only to those who signed in. */
+export async function fetchVersion(anonymous: HostClient): Promise<HostResponse> {
+  return anonymous.request({ method: 'GET', route: route`/version`, accept: [401, 403, 404, 410] });
+}
+
+export async function fetchUser(http: HostClient): Promise<Account> {
+  const { body } = await http.request({ method: 'GET', route: route`/user` });
+  const user = schemas.narrow(schemas.user, body, 'the account');
+  return { login: user.login, kind: 'user', id: String(user.id) };
+}
+
+/** @returns null where the server has no such route, or the credential is no personal access token. */
+export async function fetchOwnToken(
+  http: HostClient,
+): Promise<v.InferOutput<typeof schemas.ownToken> | null> {
+  const { status, body } = await http.request({ method: 'GET', route: route`/token`, accept: [403, 404] });
+  return status === 200 ? schemas.narrow(schemas.ownToken, body, 'the token') : null;
+}
+
+/** @returns whether the server has the route and the token is gone. */
+export async function deleteOwnToken(http: HostClient): Promise<boolean> {
+  const { status } = await http.request({ method: 'DELETE', route: route`/token`, accept: [403, 404] });
+  return status === 204;
+}
+
+/**
+ * Finds the credential among the tokens of its owner by its last eight characters.
+ *
+ * @returns null where the credential may not list them, or several end alike.
+ */
+export async function findListedToken(
+  access: HostAccess,
+  login: string,
+  authorization: HostRequest['authorization'],
+): Promise<v.InferOutput<typeof schemas.listedToken> | null> {
+  const found: v.InferOutput<typeof schemas.listedToken>[] = [];
+  for await (const token of list(access.http, route`/users/${login}/tokens`, schemas.listedToken, 'tokens', {
+    ...(authorization ? { authorization } : {}),
+    accept: [401, 403, 404],
+  })) {
+    if (access.credential.token.endsWith(token.token_last_eight)) found.push(token);
+  }
+  return found.length === 1 && found[0] ? found[0] : null;
+}
+
+/** @returns the status: 204 done, 401 or 403 not allowed, 404 not there. */
+export async function deleteListedToken(
+  access: HostAccess,
+  login: string,
+  tokenId: number,
+  authorization: HostRequest['authorization'],
+): Promise<number> {
+  const { status } = await access.http.request({
+    method: 'DELETE',
+    route: route`/users/${login}/tokens/${tokenId}`,
+    ...(authorization ? { authorization } : {}),
+    accept: [401, 403, 404],
+  });
+  return status;
+}
+
+export async function* listOrganizations(http: HostClient): AsyncIterable<string> {
+  for await (const found of list(http, route`/user/orgs`, schemas.organization, 'organizations')) {
+    const name = found.username ?? found.name;
+    if (name) yield name;
+  }
+}
+
+/** Own repositories, those of organizations, and those shared with the account. */
+export function listOwnRepositories(http: HostClient): AsyncIterable<schemas.Repository> {
+  return list(http, route`/user/repos`, schemas.repository, 'repositories');
+}
+
+export async function findRepository(
+  http: HostClient,
+  owner: string,
+  name: string,
+): Promise<schemas.Repository | null> {
+  const { status, body } = await http.request({
+    method: 'GET',
+    route: route`/repos/${owner}/${name}`,
+    accept: [404],
+  });
+  return status === 404 ? null : schemas.narrow(schemas.repository, body, 'the repository');
+}
+
+export function listHooks(access: HostAccess, place: WebhookPlace): AsyncIterable<schemas.Hook> {
+  return list(access.http, toHooksRoute(place), schemas.hook, 'webhooks');
+}
+
+export async function createHook(
+  access: HostAccess,
+  place: WebhookPlace,
+  json: Readonly<Record<string, unknown>>,
+): Promise<schemas.Hook> {
+  const { body } = await sendToPlace(access, place, { method: 'POST', json }, toHooksRoute);
+  return schemas.narrow(schemas.hook, body, 'the webhook');
+}
+
+export async function editHook(
+  access: HostAccess,
+  place: WebhookPlace,
+  hookId: string,
+  json: Readonly<Record<string, unknown>>,
+): Promise<schemas.Hook> {
+  const toRoute = (at: WebhookPlace): Route => toHookRoute(at, hookId);
+  const { body } = await sendToPlace(access, place, { method: 'PATCH', json }, toRoute);
+  return schemas.narrow(schemas.hook, body, 'the webhook');
+}
+
+export async function deleteHook(
+  access: HostAccess,
+  place: WebhookPlace,
+  hookId: string,
+): Promise<'removed' | 'gone'> {
+  const toRoute = (at: WebhookPlace): Route => toHookRoute(at, hookId);
+  const { status } = await sendToPlace(access, place, { method: 'DELETE', accept: [404] }, toRoute);
+  return status === 404 ? 'gone' : 'removed';
+}
+
+export async function testHook(access: HostAccess, place: WebhookPlace, hookId: string): Promise<void> {
+  const toRoute = (at: WebhookPlace): Route => {
+    const { path, template } = toHookRoute(at, hookId);
+    return { path: `${path}/tests`, template: `${template}/tests` };
+  };
+  await sendToPlace(access, place, { method: 'POST' }, toRoute);
+}
+
+function toHooksRoute(place: WebhookPlace): Route {
+  if (place.level === 'namespace') return route`/orgs/${place.namespace}/hooks`;
+  const { namespace, fullName } = place.repository;
+  return route`/repos/${namespace}/${fullName.slice(namespace.length + 1)}/hooks`;
+}
+
+function toHookRoute(place: WebhookPlace, hookId: string): Route {
+  const hooks = toHooksRoute(place);
+  const one = route`/${hookId}`;
+  return { path: hooks.path + one.path, template: hooks.template + one.template };
+}
+
+/**
+ * Sends a change to a repository or organization. A renamed repository answers every method with a redirect;
+ * following it would turn a POST into a GET, so the new name is asked for by id and the change sent there.
+ */
+async function sendToPlace(
+  access: HostAccess,
+  place: WebhookPlace,
+  request: Omit<HostRequest, 'route'>,
+  toRoute: (place: WebhookPlace) => Route,
+): Promise<HostResponse> {
+  const moved = [301, 307];
+  const accept = [...(request.accept ?? []), ...moved];
+  const answer = await access.http.request({ ...request, route: toRoute(place), accept });
+  if (!moved.includes(answer.status) || place.level !== 'repository') return answer;
+  const { body } = await access.http.request({
+    method: 'GET',
+    route: route`/repositories/${place.repository.id}`,
+  });
+  const { full_name: fullName, owner } = schemas.narrow(schemas.repository, body, 'the repository');
+  const repository = { ...place.repository, fullName, namespace: owner.login };
+  return access.http.request({ ...request, route: toRoute({ level: 'repository', repository }) });
+}
+
+async function* list<Schema extends v.GenericSchema>(
+  http: HostClient,
+  listRoute: Route,
+  schema: Schema,
+  what: string,
+  options: Pick<HostRequest, 'authorization' | 'accept'> = {},
+): AsyncIterable<v.InferOutput<Schema>> {
+  const items = v.array(schema);
+  async function fetchPage(page: number): Promise<CountedPage<v.InferOutput<Schema>>> {
+    const query = { page, limit: pageSize };
+    const { status, headers, body } = await http.request({
+      method: 'GET',
+      route: listRoute,
+      query,
+      ...options,
+    });
+    if (status !== 200) return { items: [], totalCount: 0 };
+    const count = Number(headers.get('x-total-count') ?? Number.NaN);
+    return {
+      items: schemas.narrow(items, body, what),
+      totalCount: Number.isSafeInteger(count) && count >= 0 ? count : null,
+    };
+  }
+  yield* fetchCountedPages(fetchPage, pageSize, pacing.concurrency);
+}
+
+/** Whether an error is the host's word on a missing scope or role. */
+export function isAnswer(error: unknown, status: number): error is HostAnswerError {
+  return error instanceof HostAnswerError && error.status === status;
+}

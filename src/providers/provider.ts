@@ -1,0 +1,256 @@
+import type { Authorization, HostClient } from '../http/host-client.ts';
+import type { Pacing } from '../http/pacing.ts';
+import type { Secret } from '../secret.ts';
+
+/** A kind of Git host. */
+export type ProviderId = 'github' | 'gitlab' | 'bitbucket' | 'bitbucket-dc' | 'gitea' | 'azure-devops';
+
+/** How a link was made. */
+export type LinkMethod = 'app' | 'oauth' | 'device' | 'token';
+
+export type AccountKind =
+  | 'user'
+  | 'bot'
+  | 'serviceAccount'
+  | 'installation'
+  | 'workspace'
+  | 'project'
+  | 'repository'
+  | 'group'
+  | 'unknown';
+
+/** Who a credential acts as. A token that may not read its own account has neither login nor id. */
+export interface Account {
+  readonly login: string | null;
+  readonly kind: AccountKind;
+  /** The host's stable id, as text. */
+  readonly id: string | null;
+}
+
+/** The secret part of a link, as it lies in the secret store. */
+export interface Credential {
+  /** The adapter's word for the kind of token, such as `personal-access-token`. */
+  readonly kind: string;
+  readonly token: Secret;
+}
+
+/** What a host says of itself without a credential. */
+export interface HostDescription {
+  /** The instance as base URL without trailing slash. */
+  readonly host: string;
+  /** The product where one provider serves several, such as `forgejo`; else the provider's id. */
+  readonly flavour: string;
+  /** As the host writes it; null where it tells only those who signed in. */
+  readonly version: string | null;
+}
+
+/** All that an adapter is given. It knows no store, vault, clock or terminal. */
+export interface HostAccess {
+  readonly host: string;
+  readonly flavour: string;
+  readonly version: string | null;
+  readonly credential: Credential;
+  readonly account: Account;
+  readonly http: HostClient;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** What the host tells about a credential when it is verified. */
+export interface Identity {
+  readonly account: Account;
+  readonly credentialKind: string;
+  /** What the credential may do, in the host's words, sorted; null where the host does not tell. */
+  readonly scopes: readonly string[] | null;
+  /** When a person must act, in milliseconds since the epoch; null for never or unknown. */
+  readonly expiresAt: number | null;
+}
+
+/** Where repositories live. */
+export interface Namespace {
+  readonly path: string;
+  readonly kind: 'user' | 'organization' | 'group' | 'workspace' | 'project';
+}
+
+export interface Repository {
+  /** The host's stable id, as text: survives renames. */
+  readonly id: string;
+  /** Namespace and name as they stand in the URL. */
+  readonly fullName: string;
+  readonly namespace: string;
+  readonly cloneUrl: string;
+  readonly webUrl: string;
+  /** Null for a repository without a commit. */
+  readonly defaultBranch: string | null;
+  readonly private: boolean;
+  readonly archived: boolean;
+  readonly canManageWebhooks: boolean;
+}
+
+/** What a link is wanted for; each needs scopes. */
+export type Capability =
+  'identity' | 'list' | 'namespaces' | 'clone' | 'push' | 'webhooks' | 'namespace-webhooks' | 'admin';
+
+/** gitlink's words for what a webhook tells about. */
+export const webhookEvents = ['push', 'tag', 'pull-request', 'comment', 'release'] as const;
+export type WebhookEvent = (typeof webhookEvents)[number];
+
+/** Where a webhook hangs. */
+export type WebhookPlace =
+  | { readonly level: 'repository'; readonly repository: Repository }
+  | { readonly level: 'namespace'; readonly namespace: string };
+
+/** A webhook as the host describes it; the host never gives its secret. */
+export interface Webhook {
+  readonly id: string;
+  readonly url: string;
+  /** The host's own event names. */
+  readonly events: readonly string[];
+  readonly active: boolean;
+  /** Null where the hook, or every hook of this host, has none. */
+  readonly name: string | null;
+  /** Settings that a rewrite must carry along; of the adapter alone, never printed. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** How a hook should be. */
+export interface WantedWebhook {
+  readonly url: string;
+  /** The host's own event names. */
+  readonly events: readonly string[];
+  /** Null leaves the secret as it is; only for updates. */
+  readonly secret: Secret | null;
+  /** A hook whose other settings the new one takes over, when a hook is replaced. */
+  readonly successorOf: Webhook | null;
+}
+
+export interface WebhookAdmin {
+  /** Where the host has webhooks. */
+  readonly levels: readonly WebhookPlace['level'][];
+  /** Whether a hook takes a new secret in place. Where not, a new hook is made before the old one goes. */
+  readonly secretChangesInPlace: boolean;
+  /** The host's names for gitlink's events; a missing word is one that the host lacks. */
+  readonly events: Readonly<Partial<Record<WebhookEvent, readonly string[]>>>;
+  /** Whether the host can be asked what became of a delivery. */
+  readonly readsDeliveries: boolean;
+
+  /** All hooks at a place, every page. */
+  list(access: HostAccess, place: WebhookPlace): Promise<readonly Webhook[]>;
+  /** Whether a hook of the target's URL is gitlink's by its own mark: its name, where hooks have names. */
+  isMarked(access: HostAccess, hook: Webhook): boolean;
+  /** Whether a hook already listens to at least the wanted events; host names may not survive the round trip. */
+  coversEvents(hook: Webhook, wanted: readonly string[]): boolean;
+  /** Makes an enabled hook. Sent once: a lost answer is settled by looking. */
+  create(access: HostAccess, place: WebhookPlace, wanted: WantedWebhook): Promise<Webhook>;
+  /** Brings an existing hook to the wanted state, enabled, keeping its other settings. */
+  update(access: HostAccess, place: WebhookPlace, hook: Webhook, wanted: WantedWebhook): Promise<Webhook>;
+  /** Removes a hook. A hook that is not there is success. */
+  remove(access: HostAccess, place: WebhookPlace, hookId: string): Promise<'removed' | 'gone'>;
+  /** Asks the host to send a test delivery. */
+  test?(access: HostAccess, place: WebhookPlace, hookId: string): Promise<WebhookTest>;
+}
+
+/** What became of a test delivery. `sent` where the host does not tell more. */
+export type WebhookTest =
+  | { readonly outcome: 'delivered' | 'sent' }
+  | { readonly outcome: 'failed' | 'untestable'; readonly reason: string };
+
+/** What happened to a credential that was to be revoked. */
+export type Revocation =
+  | { readonly outcome: 'revoked' }
+  | { readonly outcome: 'alreadyDead' }
+  /** The host has no way by API: what is left for a person, and where. */
+  | { readonly outcome: 'impossible'; readonly reason: string; readonly pageUrl: string };
+
+/** What git is told; never a refresh token. */
+export interface GitCredential {
+  readonly username: string;
+  readonly password: Secret;
+}
+
+/**
+ * What git's helper must know of a provider. It stands in a file of its own in the provider's folder that
+ * loads nothing else, because the helper's start is felt with every fetch.
+ */
+export interface GitAccess {
+  /** Where repositories lie below the base path of a host. */
+  readonly layout: 'plain' | 'scm' | 'azure';
+  /** Whether the host tells `Acme` from `acme` in paths. */
+  readonly caseSensitive: boolean;
+  toGitCredential(credential: Credential, account: Account): GitCredential;
+}
+
+/** A page of the host where a person makes a token, and what to enter there. */
+export interface TokenPage {
+  readonly url: string;
+  readonly instructions: string;
+}
+
+/**
+ * One kind of Git host. Adapters are pure: all state comes in by arguments, all network goes through the
+ * access's client. What a host cannot do is absent.
+ *
+ * Every method that reaches the host throws the errors of {@link HostClient}; a network fault is never
+ * reported as a bad credential.
+ */
+export interface Provider {
+  readonly id: ProviderId;
+  readonly displayName: string;
+  /** Other words for `gitlink link`, each with the host or flavour that it stands for. */
+  readonly aliases: readonly ProviderAlias[];
+  /** The cloud host; null where a host must be named. */
+  readonly defaultHost: string | null;
+  readonly pacing: Pacing;
+  /** What each capability needs, in the host's scope names; all of a list are needed. */
+  readonly scopes: Readonly<Partial<Record<Capability, readonly string[]>>>;
+
+  /** Where the API hangs: the base of the client that {@link HostAccess} carries. */
+  toApiBase(host: string): string;
+
+  /**
+   * Asks a host what it is, without a credential.
+   * @returns null when the host is another product.
+   */
+  recognise(host: string, anonymous: HostClient): Promise<HostDescription | null>;
+
+  /**
+   * Verifies a credential by the cheapest call that it may make, and reads what the host tells of it.
+   * @throws AuthError when the host refuses the credential.
+   */
+  identify(access: HostAccess): Promise<Identity>;
+
+  listNamespaces(access: HostAccess): AsyncIterable<Namespace>;
+
+  /** Repositories that the credential reaches, page by page; only those of one namespace where it is given. */
+  listRepositories(access: HostAccess, namespace: string | null): AsyncIterable<Repository>;
+
+  /** @returns null when there is no such repository, or the credential may not see it. */
+  findRepository(access: HostAccess, fullName: string): Promise<Repository | null>;
+
+  /** Compares scopes, knowing what includes what. */
+  compareScopes(granted: readonly string[], needed: readonly string[]): ScopeComparison;
+
+  /** How requests to the API carry a credential. */
+  toAuthorization(credential: Credential): Authorization;
+
+  readonly git: GitAccess;
+
+  tokenPage(host: string, capabilities: readonly Capability[]): TokenPage;
+
+  readonly webhooks?: WebhookAdmin;
+
+  /** Ends a credential at the host. */
+  revoke?(access: HostAccess): Promise<Revocation>;
+}
+
+export interface ScopeComparison {
+  /** Needed and not granted. */
+  readonly missing: readonly string[];
+  /** Granted beyond what is needed. */
+  readonly excess: readonly string[];
+}
+
+export interface ProviderAlias {
+  readonly word: string;
+  readonly host: string | null;
+}

@@ -1,0 +1,27 @@
+import { giteaProvider } from './gitea/index.ts';
+import type { Provider, ProviderId } from './provider.ts';
+
+/** Every provider that gitlink knows. */
+export const providers: readonly Provider[] = [giteaProvider];
+
+/** A provider as a person named it, with the host that the word stands for. */
+export interface ProviderChoice {
+  readonly provider: Provider;
+  readonly host: string | null;
+}
+
+/** @returns null for a word that is no provider. */
+export function findProvider(word: string): ProviderChoice | null {
+  const wanted = word.toLowerCase();
+  for (const provider of providers) {
+    if (provider.id === wanted) return { provider, host: provider.defaultHost };
+    const alias = provider.aliases.find((candidate) => candidate.word === wanted);
+    if (alias) return { provider, host: alias.host ?? provider.defaultHost };
+  }
+  return null;
+}
+
+/** @returns null for a provider that this version of gitlink does not have. */
+export function getProvider(id: ProviderId): Provider | null {
+  return providers.find((provider) => provider.id === id) ?? null;
+}

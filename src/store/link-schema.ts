@@ -1,0 +1,127 @@
+import * as v from 'valibot';
+
+const text = v.string();
+const time = v.nullable(v.pipe(v.number(), v.safeInteger()));
+const names = v.array(text);
+
+/** What is known of a link without asking anybody. */
+export const linkStatuses = [
+  'unchecked',
+  'ok',
+  'expiring',
+  'expired',
+  'revoked',
+  'insufficient',
+  'unreachable',
+  'suspended',
+  'pending',
+  'unlinking',
+  'secretMissing',
+] as const;
+
+const account = v.object({
+  login: v.nullable(text),
+  kind: v.picklist([
+    'user',
+    'bot',
+    'serviceAccount',
+    'installation',
+    'workspace',
+    'project',
+    'repository',
+    'group',
+    'unknown',
+  ]),
+  id: v.nullable(text),
+});
+
+const restriction = v.variant('mode', [
+  v.object({ mode: v.literal('unrestricted') }),
+  v.object({
+    mode: v.literal('restricted'),
+    namespaces: names,
+    /** The id keeps a repository in the restriction when it is renamed. */
+    repositories: v.array(v.object({ id: text, fullName: text })),
+  }),
+]);
+
+const webhookTarget = v.object({
+  url: text,
+  /** gitlink's words and `native:…`. */
+  events: names,
+  at: v.picklist(['repositories', 'namespace', 'app']),
+  regeneratedAt: time,
+  /** Secret store items: what the hooks have; what a rotation is bringing them to; null where there is none. */
+  secretItem: v.nullable(text),
+  nextSecretItem: v.nullable(text),
+});
+
+const link = v.object({
+  id: text,
+  name: text,
+  provider: v.picklist(['github', 'gitlab', 'bitbucket', 'bitbucket-dc', 'gitea', 'azure-devops']),
+  flavour: text,
+  host: text,
+  hostVersion: v.nullable(text),
+  organization: v.nullable(text),
+  method: v.picklist(['app', 'oauth', 'device', 'token']),
+  account,
+  /** The adapter's word for the kind of token. */
+  credentialKind: text,
+  /** A credential that a person pasted is theirs and is revoked only when they say so. */
+  credentialOrigin: v.picklist(['pasted', 'obtained']),
+  credentialItem: text,
+  restriction,
+  status: v.picklist(linkStatuses),
+  statusReason: v.nullable(text),
+  checkedAt: time,
+  scopes: v.nullable(names),
+  expiresAt: time,
+  createdAt: v.pipe(v.number(), v.safeInteger()),
+  storage: v.picklist(['keychain', 'file']),
+  webhook: v.nullable(webhookTarget),
+  caFile: v.nullable(text),
+  allowHttp: v.boolean(),
+});
+
+/** A secret that may lie in a store without a record: written before it, removed with it. */
+const intent = v.object({
+  item: text,
+  storage: v.picklist(['keychain', 'file']),
+  createdAt: v.pipe(v.number(), v.safeInteger()),
+});
+
+/** What `setup-git` replaced in git's configuration for a host, so that undoing restores it. */
+const gitSetup = v.object({
+  host: text,
+  file: text,
+  keys: v.array(v.object({ name: text, written: names, replaced: names })),
+});
+
+export const recordsSchema = v.object({
+  /** The format of this file. */
+  version: v.literal(1),
+  /** The oldest format whose readers understand this file. */
+  minReader: v.pipe(v.number(), v.safeInteger()),
+  links: v.array(link),
+  intents: v.array(intent),
+  gitSetups: v.array(gitSetup),
+  /** Where the passphrase of the encrypted file is read, so that git's helper can open it. */
+  passphraseFile: v.nullable(text),
+});
+
+export type LinkRecord = v.InferOutput<typeof link>;
+export type LinkStatus = LinkRecord['status'];
+export type Restriction = v.InferOutput<typeof restriction>;
+export type WebhookTarget = v.InferOutput<typeof webhookTarget>;
+export type Records = v.InferOutput<typeof recordsSchema>;
+export type Storage = LinkRecord['storage'];
+
+export const emptyRecords: Records = {
+  version: 1,
+  minReader: 1,
+  links: [],
+  intents: [],
+  gitSetups: [],
+  passphraseFile: null,
+};

@@ -1,0 +1,113 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { StorageError } from '../errors.ts';
+import { emptyRecords, recordsSchema, type Records } from './link-schema.ts';
+import { currentFormat, judgeFormat, migrate, type RecordsFormat } from './migrations.ts';
+import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
+import type { WithLock } from './process-lock.ts';
+
+/** The records of links: what `list` shows, never a secret. */
+export interface LinkStore {
+  /**
+   * Reads the records as they are now.
+   * @throws StorageError when the file is damaged, unreadable or of a newer gitlink; it is never touched then.
+   */
+  read(): Records;
+  /**
+   * Changes the records under the lock that all processes share; when it returns, the change is durable.
+   *
+   * @param decide - Gets the records as they are now and returns what they shall be; the same object for no change.
+   */
+  change(decide: (records: Records) => Records): Promise<Records>;
+}
+
+export interface LinkStoreOptions {
+  readonly configDirectory: string;
+  readonly withLock: WithLock;
+  /** Names the backups of migrations, in milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly format?: RecordsFormat;
+}
+
+const fileName = 'links.json';
+const keptBackups = 3;
+
+export function createLinkStore(options: LinkStoreOptions): LinkStore {
+  const { configDirectory, withLock, format = currentFormat } = options;
+  const path = join(configDirectory, fileName);
+
+  function read(): Records {
+    const bytes = readPrivateFile(path);
+    return bytes === null ? emptyRecords : parseRecords(bytes, path, format).records;
+  }
+
+  async function change(decide: (records: Records) => Records): Promise<Records> {
+    return withLock('links', async () => {
+      ensurePrivateDirectory(configDirectory);
+      const bytes = readPrivateFile(path);
+      const current = bytes === null ? null : parseRecords(bytes, path, format);
+      const before = current?.records ?? emptyRecords;
+      const after = decide(before);
+      if (after === before) return Promise.resolve(before);
+      if (bytes !== null && current?.migratedFrom !== undefined) {
+        backUp(configDirectory, bytes, current.migratedFrom, options.now());
+      }
+      if (bytes !== null) writePrivateFile(`${path}.previous`, bytes);
+      writePrivateFile(path, `${JSON.stringify(after, null, 1)}\n`);
+      return Promise.resolve(after);
+    });
+  }
+
+  return { read, change };
+}
+
+interface ParsedRecords {
+  readonly records: Records;
+  readonly migratedFrom?: number;
+}
+
+function parseRecords(bytes: Buffer, path: string, format: RecordsFormat): ParsedRecords {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // The parser's own message quotes the file.
+    throw damaged(path);
+  }
+  switch (judgeFormat(parsed, format)) {
+    case 'newer':
+      throw new StorageError(`${path} was written by a newer gitlink, so this one leaves it alone.`, {
+        hint: 'Update gitlink: npm install --global gitlink',
+      });
+    case 'unknown':
+      throw damaged(path);
+    case 'current':
+      return { records: narrow(parsed, path) };
+    case 'older': {
+      const older = parsed as Record<string, unknown>;
+      return { records: narrow(migrate(older, format), path), migratedFrom: Number(older['version']) };
+    }
+  }
+}
+
+function narrow(parsed: unknown, path: string): Records {
+  const result = v.safeParse(recordsSchema, parsed);
+  if (result.success) return result.output;
+  throw damaged(path);
+}
+
+function damaged(path: string): StorageError {
+  return new StorageError(`${path} is damaged, so gitlink leaves it alone; nothing was changed.`, {
+    hint: `The state before the last change is beside it. To go back to it: cp ${path}.previous ${path}`,
+  });
+}
+
+function backUp(directory: string, bytes: Buffer, version: number, now: number): void {
+  const date = new Date(now).toISOString().replace(/[-:]/g, '').slice(0, 15);
+  writePrivateFile(join(directory, `${fileName}.v${version}.${date}`), bytes);
+  const backups = readdirSync(directory)
+    .filter((name) => /^links\.json\.v\d+\.\d{8}T\d{6}$/.test(name))
+    .sort((a, b) => a.slice(-15).localeCompare(b.slice(-15)));
+  for (const name of backups.slice(0, -keptBackups)) rmSync(join(directory, name), { force: true });
+}

@@ -1,0 +1,40 @@
+/** A step from one format of the records to the next: pure, on parsed JSON. */
+export type Migration = (records: Readonly<Record<string, unknown>>) => Record<string, unknown>;
+
+/** The newest format, and how each older one becomes the next. */
+export interface RecordsFormat {
+  readonly version: number;
+  readonly migrations: ReadonlyMap<number, Migration>;
+}
+
+export const currentFormat: RecordsFormat = { version: 1, migrations: new Map() };
+
+/** What a file's own words say about reading it. */
+export type FormatVerdict = 'current' | 'older' | 'newer' | 'unknown';
+
+/**
+ * Decides how records may be read. A newer file may be read where it names this format as good enough in
+ * `minReader`; it is never written by an older program.
+ */
+export function judgeFormat(parsed: unknown, format: RecordsFormat): FormatVerdict {
+  if (typeof parsed !== 'object' || parsed === null) return 'unknown';
+  const { version } = parsed as { version?: unknown };
+  if (typeof version !== 'number' || !Number.isSafeInteger(version) || version < 1) return 'unknown';
+  if (version === format.version) return 'current';
+  return version < format.version ? 'older' : 'newer';
+}
+
+/**
+ * Brings records of an older format to the current one.
+ *
+ * @throws Error when a step is missing, which a test prevents.
+ */
+export function migrate(parsed: Record<string, unknown>, format: RecordsFormat): Record<string, unknown> {
+  let records = parsed;
+  for (let version = Number(records['version']); version < format.version; version += 1) {
+    const step = format.migrations.get(version);
+    if (!step) throw new Error(`There is no migration from format ${version}.`);
+    records = { ...step(records), version: version + 1 };
+  }
+  return records;
+}

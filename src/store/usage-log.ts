@@ -1,0 +1,59 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  appendPrivateFile,
+  ensurePrivateDirectory,
+  readPrivateFile,
+  writePrivateFile,
+} from './private-files.ts';
+
+/** When and for which repository a link's credential was handed out; never the credential. */
+export interface UsageEntry {
+  readonly linkId: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Who got it. */
+  readonly by: 'git' | 'token' | 'exec' | 'webhook-secret';
+  /** The path that was asked for, where one was. */
+  readonly path: string | null;
+}
+
+/** Small enough to be read by `list` without being felt. */
+const sizeLimitBytes = 256 * 1024;
+
+/** Notes a hand-out. Losing the last line in a power cut is acceptable, so nothing waits for the disk. */
+export function recordUsage(stateDirectory: string, entry: UsageEntry): void {
+  ensurePrivateDirectory(stateDirectory);
+  const path = join(stateDirectory, 'usage.jsonl');
+  appendPrivateFile(path, `${JSON.stringify(entry)}\n`, { durable: false });
+  if (statSync(path).size > sizeLimitBytes) keepNewerHalf(path);
+}
+
+/** The newest hand-out of each link. */
+export function readLastUsage(stateDirectory: string): ReadonlyMap<string, UsageEntry> {
+  const newest = new Map<string, UsageEntry>();
+  const content = readPrivateFile(join(stateDirectory, 'usage.jsonl'))?.toString('utf8') ?? '';
+  for (const line of content.split('\n')) {
+    const entry = parseEntry(line);
+    if (entry && (newest.get(entry.linkId)?.at ?? 0) <= entry.at) newest.set(entry.linkId, entry);
+  }
+  return newest;
+}
+
+/** What another process adds at this very moment may be lost: it is a log, and takes no lock. */
+function keepNewerHalf(path: string): void {
+  const bytes = readPrivateFile(path) ?? Buffer.alloc(0);
+  const half = bytes.subarray(Math.max(0, bytes.length - sizeLimitBytes / 2));
+  writePrivateFile(path, half.subarray(half.indexOf(0x0a) + 1));
+}
+
+/** A line that a crash cut short is no entry. */
+function parseEntry(line: string): UsageEntry | null {
+  if (!line.endsWith('}')) return null;
+  try {
+    const entry = JSON.parse(line) as Partial<UsageEntry>;
+    return typeof entry.linkId === 'string' && typeof entry.at === 'number' ? (entry as UsageEntry) : null;
+  } catch {
+    return null;
+  }
+}
