@@ -48,9 +48,9 @@ async function readPassphraseFile(path: string): Promise<Secret> {
 async function readSmallFile(path: string): Promise<string | undefined> {
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile() || stat.size > fileLengthLimit) return undefined;
-    return await handle.readFile('utf8');
+    if (!(await handle.stat()).isFile()) return undefined;
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(fileLengthLimit + 1));
+    return bytesRead > fileLengthLimit ? undefined : buffer.toString('utf8', 0, bytesRead);
   } finally {
     await handle.close();
   }

@@ -4,25 +4,63 @@ import { findItemLengthLimit } from './keychain.ts';
 import { readSecretService } from './secret-service.ts';
 import { createKeychainError } from './keychain.ts';
 
+export interface KeychainReadOptions {
+  readonly deadlineMs: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** A read of the keychain that has begun before it is known what is to be read. */
+export interface KeychainRead {
+  /**
+   * Finishes the read, once.
+   *
+   * @returns `null` if there is no such item.
+   * @throws VaultError, at the latest `deadlineMs` after the beginning.
+   */
+  finish(item: string): Promise<Secret | null>;
+  /** Ends a read that is not needed. */
+  abandon(): void;
+}
+
 /**
- * Reads one item of the keychain in this process, for git's helper: starting a child for it would cost 20 to 45 ms.
- * On Linux nothing can get stuck and a locked keychain is an error at once: the helper never prompts. Elsewhere the
- * library reads, and after a `timeout` only `endByForce` ends the process.
- *
- * @returns `null` if there is no such item.
- * @throws VaultError, at the latest after `deadlineMs`.
+ * Begins to read one item of the keychain in this process, for git's helper: starting a child for it would cost 20 to
+ * 45 ms, and while the keychain is being reached, the helper reads git's question. On Linux nothing can get stuck and
+ * a locked keychain is an error at once: the helper never prompts. Elsewhere the library reads, and after a `timeout`
+ * only `endByForce` ends the process.
  */
-export async function readKeychainItem(
-  item: string,
-  options: { readonly deadlineMs: number; readonly env: Readonly<Record<string, string | undefined>> },
-): Promise<Secret | null> {
-  const value = await runWithDeadline(options, async (signal) => {
-    if (process.platform !== 'linux') return readFromLibrary(item);
-    const { found, locked } = await readSecretService([item], { env: options.env, signal });
-    if (locked.length > 0) throw createKeychainError('locked', 'The keychain is locked.');
-    return found.get(item) ?? null;
+export function beginKeychainRead(options: KeychainReadOptions): KeychainRead {
+  const { env } = options;
+  const connection = new AbortController();
+  let choose: (item: string) => void = () => undefined;
+  const chosen = new Promise<string>((resolve, reject) => {
+    choose = resolve;
+    connection.signal.addEventListener('abort', () => reject(connection.signal.reason as Error));
   });
-  return value === null ? null : new Secret(value);
+  chosen.catch(() => undefined);
+  const reading = runWithDeadline(options, async (signal) => {
+    if (process.platform !== 'linux') return readFromLibrary(await chosen);
+    signal.addEventListener('abort', () => connection.abort(signal.reason));
+    const items = chosen.then((item) => [item]);
+    const { found, locked } = await readSecretService(items, { env, signal: connection.signal });
+    if (locked.length > 0) throw createKeychainError('locked', 'The keychain is locked.');
+    const [value = null] = found.values();
+    return value;
+  });
+  // Whoever finishes the read is told what went wrong; one that is abandoned interests nobody.
+  reading.catch(() => undefined);
+  return {
+    async finish(item) {
+      choose(item);
+      const value = await reading;
+      return value === null ? null : new Secret(value);
+    },
+    abandon: () => connection.abort(createKeychainError('unavailable', 'The keychain was not needed.')),
+  };
+}
+
+/** Reads one item at once. */
+export function readKeychainItem(item: string, options: KeychainReadOptions): Promise<Secret | null> {
+  return beginKeychainRead(options).finish(item);
 }
 
 /** Loaded only where it is used: on Linux the helper starts without the library, its loader and the hash functions. */

@@ -23,11 +23,11 @@ const serviceInterface = 'org.freedesktop.Secret.Service';
  *
  * Source: Secret Service API 0.2, `SearchItems`, `GetSecrets`; the attributes are the library's.
  *
- * @param items - Names; all are read in two round trips.
+ * @param items - Names; all are read in three round trips. A promise of them lets the connection be made meanwhile.
  * @throws VaultError, or the signal's reason. An item that is in neither part of the answer is proved to be absent.
  */
 export async function readSecretService(
-  items: readonly string[],
+  items: readonly string[] | Promise<readonly string[]>,
   options: { readonly env: Readonly<Record<string, string | undefined>>; readonly signal: AbortSignal },
 ): Promise<SecretServiceAnswer> {
   const socketPath = findSessionBusSocket(options.env);
@@ -43,10 +43,14 @@ export async function readSecretService(
   }
 }
 
-async function readItems(bus: SessionBus, items: readonly string[]): Promise<SecretServiceAnswer> {
-  const [[, session], [collection], ...searches] = await Promise.all([
+async function readItems(
+  bus: SessionBus,
+  awaitedItems: readonly string[] | Promise<readonly string[]>,
+): Promise<SecretServiceAnswer> {
+  await introduce(bus);
+  const items = await awaitedItems;
+  const [[, session], ...searches] = await Promise.all([
     bus.call(toServiceCall('OpenSession', 'sv', ['plain', { signature: 's', value: '' }])),
-    bus.call(toServiceCall('ReadAlias', 's', ['default'])),
     ...items.map((item) => bus.call(toServiceCall('SearchItems', 'a{ss}', [toAttributes(item)]))),
   ]);
   const readable = new Map<string, string>();
@@ -62,9 +66,18 @@ async function readItems(bus: SessionBus, items: readonly string[]): Promise<Sec
   });
   const [found] = await Promise.all([
     readSecrets(bus, readable, toText(session)),
-    readable.size + locked.length < items.length && proveSearched(bus, toText(collection)),
+    readable.size + locked.length < items.length && proveSearched(bus),
   ]);
   return { found, locked };
+}
+
+/**
+ * Makes a call that needs nothing and waits for it. gnome-keyring notes a new client in a step that may come after its
+ * first call, and aborts if that was `OpenSession` or `SearchItems` (GNOME/gnome-keyring#190; basecamp/hey-cli#453):
+ * without this, one read in about 2,000 took the user's keyring down.
+ */
+async function introduce(bus: SessionBus): Promise<void> {
+  await bus.call(toServiceCall('ReadAlias', 's', ['none']));
 }
 
 async function readSecrets(
@@ -94,7 +107,8 @@ async function readSecrets(
  *
  * @throws VaultError
  */
-async function proveSearched(bus: SessionBus, collection: string): Promise<void> {
+async function proveSearched(bus: SessionBus): Promise<void> {
+  const collection = toText((await bus.call(toServiceCall('ReadAlias', 's', ['default'])))[0]);
   if (collection === '/') {
     throw createKeychainError('unavailable', 'The keychain has no default collection.');
   }

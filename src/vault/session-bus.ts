@@ -41,7 +41,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function findSessionBusSocket(env: Environment): string | undefined {
   const address = env['DBUS_SESSION_BUS_ADDRESS'];
-  if (!address) return env['XDG_RUNTIME_DIR'] && `${env['XDG_RUNTIME_DIR']}/bus`;
+  if (!address) return env['XDG_RUNTIME_DIR'] ? `${env['XDG_RUNTIME_DIR']}/bus` : undefined;
   const [, kind, name] = /(?:^|;)unix:(?:[^;]*,)?(path|abstract)=([^,;]+)/.exec(address) ?? [];
   if (kind === undefined || name === undefined) return undefined;
   const unescaped = name.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>

@@ -92,7 +92,9 @@ export type DoubleFault =
   /** Finds nothing while it is locked, and nobody unlocks it. */
   | 'hidesLocked'
   /** Finds nothing until it was asked to unlock. */
-  | 'unlocksWhenAsked';
+  | 'unlocksWhenAsked'
+  /** Is unlocked, and dies of a client whose first call needs a session (GNOME/gnome-keyring#190). */
+  | 'diesOfHaste';
 
 const collectionPath = '/org/freedesktop/secrets/collection/double';
 const promptPath = '/org/freedesktop/secrets/prompt/1';
@@ -105,7 +107,8 @@ const promptPath = '/org/freedesktop/secrets/prompt/1';
 export async function startDouble(session: Session, fault: DoubleFault, lateMs = 0): Promise<() => void> {
   const socket = createConnection(join(session.home, 'bus'));
   let serial = 0;
-  let isLocked = true;
+  let isLocked = fault !== 'diesOfHaste';
+  let isFirstCall = true;
   let received: Buffer = Buffer.alloc(0);
   socket.on('error', () => undefined);
   socket.on('data', (bytes) => {
@@ -140,7 +143,9 @@ export async function startDouble(session: Session, fault: DoubleFault, lateMs =
 
   function answer(call: BusMessage): void {
     if (fault === 'silent') return;
-    if (fault === 'crashes' && call.member !== 'OpenSession') {
+    const isHasty = isFirstCall && (call.member === 'OpenSession' || call.member === 'SearchItems');
+    isFirstCall = false;
+    if ((fault === 'crashes' && call.member !== 'OpenSession') || (fault === 'diesOfHaste' && isHasty)) {
       socket.destroy();
       return;
     }
