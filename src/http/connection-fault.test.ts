@@ -95,3 +95,8 @@ describe('what a person reads', () => {
     expect(inspect(shown, { depth: Infinity, showHidden: true })).not.toContain('canary');
   });
 });
+
+it('a fault of gitlink is not taken for one of the network', () => {
+  const fault = new TypeError('t is not a constructor');
+  expect(() => toConnectionFault(fault)).toThrow(fault);
+});

@@ -76,6 +76,9 @@ export interface PlatformError {
   readonly message: string;
 }
 
+/** How fetch names the end of a connection; with a cause where it knows one. */
+const fetchMessages: ReadonlySet<string> = new Set(['fetch failed', 'terminated']);
+
 /**
  * Says what a failed `fetch` means.
  *
@@ -83,6 +86,9 @@ export interface PlatformError {
  */
 export function toConnectionFault(error: unknown): ConnectionFault {
   if (error instanceof ConnectionFault) return error;
+  // A fault of this program must not look like one of the network.
+  if (error instanceof TypeError && error.cause === undefined && !fetchMessages.has(error.message))
+    throw error;
   const { code, syscall, message } = findPlatformError(error);
   const known = kindsByCode[code];
   if (known) return new ConnectionFault(known, code);

@@ -39,7 +39,7 @@ export async function createTransport(options: TransportOptions): Promise<Fetch>
     const proxy = chooseProxy(url, env);
     if (!proxy && !ca) return options.fetch(url, init);
     // Large, and most people need neither proxy nor CA file.
-    const undici = await import('undici');
+    const { default: undici } = await import('undici');
     const key = proxy ? `${proxy.origin} ${proxy.authorization?.fingerprint}` : 'direct';
     const dispatcher = dispatchers.get(key) ?? createDispatcher(undici, proxy, ca);
     dispatchers.set(key, dispatcher);
@@ -53,7 +53,7 @@ export async function createTransport(options: TransportOptions): Promise<Fetch>
 }
 
 function createDispatcher(
-  { Agent, ProxyAgent }: typeof Undici,
+  { Agent, ProxyAgent }: Pick<typeof Undici, 'Agent' | 'ProxyAgent'>,
   proxy: ProxyChoice | null,
   ca: string[] | undefined,
 ): Undici.Dispatcher {
