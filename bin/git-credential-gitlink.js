@@ -1,6 +1,3 @@
 #!/usr/bin/env node
-import { enableOwnCompileCache } from '../dist/compile-cache.js';
-
-enableOwnCompileCache();
-const { runCredentialHelper } = await import('../dist/credential-helper.js');
-await runCredentialHelper(process.argv.slice(2));
+// CommonJS, because Node starts it two milliseconds faster than a module.
+require('../dist/credential-helper.cjs').runCredentialHelper(process.argv.slice(2));

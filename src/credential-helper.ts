@@ -1,12 +1,7 @@
 import { readChunks } from './git/read-chunks.ts';
-import { answerGit } from './operations/answer-git.ts';
-import { createGitQuestion } from './operations/git-question.ts';
-import { toPrintable } from './printable.ts';
+import { createGitQuestion, replyToGit } from './operations/git-question.ts';
 import { findDirectories } from './runtime.ts';
-import { endByForce } from './vault/forced-end.ts';
-
-/** After this git gets no answer, whatever is stuck. */
-const deadlineMs = 10_000;
+import { createTextSink } from './text-sink.ts';
 
 /**
  * git's credential helper: a program of its own, because git starts it with every fetch. It loads nothing that
@@ -16,10 +11,6 @@ const deadlineMs = 10_000;
  */
 export async function runCredentialHelper(args: readonly string[]): Promise<void> {
   const { env } = process;
-  const deadline = setTimeout(() => {
-    process.stderr.write('gitlink: no answer in 10 seconds\n');
-    endByForce();
-  }, deadlineMs);
   const directories = findDirectories(env, process.platform);
   const question = createGitQuestion(args[0] ?? '', readChunks(0), {
     env,
@@ -34,15 +25,5 @@ export async function runCredentialHelper(args: readonly string[]): Promise<void
       return markRefused(directories, link);
     },
   });
-  try {
-    const { output, notice } = await answerGit(question);
-    if (notice !== null) process.stderr.write(`${notice}\n`);
-    if (output !== null) process.stdout.write(output);
-  } catch (error) {
-    // git goes on without an answer; the reason is for the person.
-    const reason = error instanceof Error ? error.message : 'something went wrong';
-    process.stderr.write(`${toPrintable(`gitlink: ${reason}`)}\n`);
-    if (error instanceof Error && 'fault' in error && error.fault === 'timeout') endByForce();
-  }
-  clearTimeout(deadline);
+  await replyToGit(question, { stdout: createTextSink(1), stderr: createTextSink(2) });
 }

@@ -1,6 +1,7 @@
 import { CancelledError } from './errors.ts';
 import { run } from './main.ts';
 import { systemClock, systemRandom, type Runtime } from './runtime.ts';
+import { createTextSink, isTerminalDescriptor } from './text-sink.ts';
 
 /** After the first Ctrl-C work under way may end; after the second nothing is waited for. */
 const exitCodeOfInterrupt = 130;
@@ -10,23 +11,21 @@ const exitCodeOfInterrupt = 130;
  * the process alive.
  */
 export async function runProcess(argv: readonly string[]): Promise<void> {
-  const exitCode = await run(argv, createProcessRuntime());
-  await Promise.all([flush(process.stdout), flush(process.stderr)]);
+  const runtime = createProcessRuntime();
+  const exitCode = await run(argv, runtime);
+  await Promise.all([runtime.stdout.drain(), runtime.stderr.drain()]);
   process.exit(exitCode);
 }
 
 function createProcessRuntime(): Runtime {
-  const { env, platform, stderr, stdout } = process;
+  const { env, platform } = process;
   const getSignal = listenForSignals();
-  // A reader that has gone away (`gitlink list | head`) is no fault.
-  stdout.on('error', () => process.exit(0));
   return {
-    // Opened on first use: standard input costs time that most commands need not spend.
-    get stdin() {
-      return process.stdin;
-    },
-    stdout,
-    stderr,
+    stdout: createTextSink(1),
+    stderr: createTextSink(2),
+    isInputTerminal: isTerminalDescriptor(0),
+    openInput: () => process.stdin,
+    openErrorStream: () => process.stderr,
     env,
     platform,
     workingDirectory: process.cwd(),
@@ -51,10 +50,4 @@ function listenForSignals(): () => AbortSignal {
     process.on(name, () => getController().abort(new CancelledError('Stopped.', { bySigterm: true })));
   }
   return () => getController().signal;
-}
-
-function flush(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write('', () => resolve());
-  });
 }

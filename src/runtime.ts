@@ -28,11 +28,26 @@ export interface Directories {
   readonly state: string;
 }
 
+/** A place to write to. Node's own streams are opened only where they are needed: that takes milliseconds. */
+export interface TextSink {
+  readonly isTTY: boolean;
+  /** The width of the terminal, where it is one. */
+  readonly columns: number | undefined;
+  write(text: string | Uint8Array): void;
+  /** Resolves when everything has left this process. */
+  drain(): Promise<void>;
+}
+
 /** Everything that the program takes from the machine. */
 export interface Runtime {
-  readonly stdin: NodeJS.ReadStream;
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  /** Whether standard input is a terminal. */
+  readonly isInputTerminal: boolean;
+  /** Standard input as a stream, opened by the first call. */
+  openInput(): NodeJS.ReadStream;
+  /** Standard error as a stream, for prompts. */
+  openErrorStream(): NodeJS.WriteStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: NodeJS.Platform;
   readonly workingDirectory: string;

@@ -1,18 +1,21 @@
+import { tryQuickList } from './cli/quick-list.ts';
 import { version } from './cli/version.ts';
 import { enableOwnCompileCache } from './compile-cache.ts';
+import { createTextSink } from './text-sink.ts';
 
 /**
- * Starts gitlink in this process. The version is what scripts ask most, so it is answered before anything else
- * is loaded.
+ * What starts first: it answers what scripts ask all the time before anything else is loaded.
  *
  * @param argv - The arguments, without Node and the script.
+ * @returns Whether nothing is left to do; else the program proper is to be loaded.
  */
-export async function start(argv: readonly string[]): Promise<void> {
+export function start(argv: readonly string[]): boolean {
+  const stdout = createTextSink(1);
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    process.stdout.write(`${version}\n`);
-    return;
+    stdout.write(`${version}\n`);
+    return true;
   }
+  if (tryQuickList(argv, process.env, stdout)) return true;
   enableOwnCompileCache();
-  const { runProcess } = await import('./process-runtime.ts');
-  await runProcess(argv);
+  return false;
 }

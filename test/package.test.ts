@@ -44,12 +44,17 @@ describe('package', () => {
     const paths = files.map(({ path }) => path);
     const wrong = paths.filter(
       (path) =>
-        !['LICENSE', 'README.md', 'package.json', 'bin/gitlink.js', 'bin/git-credential-gitlink.js'].includes(
-          path,
-        ) && !/^dist\/[\w-]+\.(?:js|txt)$/.test(path),
+        ![
+          'LICENSE',
+          'README.md',
+          'package.json',
+          'bin/gitlink.js',
+          'bin/git-credential-gitlink.js',
+          'bin/package.json',
+        ].includes(path) && !/^dist\/[\w-]+\.(?:c?js|txt)$/.test(path),
     );
     expect(wrong).toEqual([]);
-    expect(paths).toContain('dist/start.js');
+    expect(paths).toContain('dist/start.cjs');
     expect(paths).toContain('dist/THIRD-PARTY-LICENSES.txt');
     expect(unpackedSize).toBeLessThanOrEqual(2_000_000);
   });

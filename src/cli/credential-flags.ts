@@ -99,11 +99,12 @@ export function toToken(text: string, place: string): Secret {
 
 /** Reads standard input to its end; a person at a terminal is told what is waited for. */
 export async function readStandardInput(session: Session): Promise<string> {
-  const { stdin } = session.runtime;
-  if (stdin.isTTY) session.reporter.note('Type or paste the secret, then press Enter and Ctrl-D.');
+  const { runtime } = session;
+  if (runtime.isInputTerminal)
+    session.reporter.note('Type or paste the secret, then press Enter and Ctrl-D.');
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stdin) {
+  for await (const chunk of runtime.openInput()) {
     const bytes = Buffer.from(chunk as Uint8Array);
     length += bytes.length;
     if (length > tokenLengthLimit * 4) throw new UsageError('What was piped in is too long for a secret.');

@@ -1,3 +1,4 @@
+import type { TextSink } from '../runtime.ts';
 import { stringifyForTerminal } from './json-text.ts';
 
 /** Where a command's data and talk go. */
@@ -17,8 +18,8 @@ export interface Output {
 }
 
 export interface OutputOptions {
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
   readonly isJson: boolean;
   readonly isQuiet: boolean;
 }
@@ -28,8 +29,12 @@ const usualColumns = 80;
 export function createOutput({ stdout, stderr, isJson, isQuiet }: OutputOptions): Output {
   return {
     isJson,
-    isTerminal: stdout.isTTY,
-    columns: stdout.columns || usualColumns,
+    get isTerminal() {
+      return stdout.isTTY;
+    },
+    get columns() {
+      return stdout.columns || usualColumns;
+    },
     data(line) {
       if (!isJson) stdout.write(`${line}\n`);
     },

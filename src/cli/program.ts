@@ -58,7 +58,7 @@ export async function runProgram(argv: readonly string[], runtime: Runtime): Pro
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { exitCode: exitCodes.done };
-    throw toUsageError(error, wanted !== undefined && wanted in commands ? wanted : null);
+    throw toUsageError(error, wanted !== undefined && Object.hasOwn(commands, wanted) ? wanted : null);
   }
   return { exitCode };
 }
@@ -69,8 +69,9 @@ async function loadCommands(
 ): Promise<Readonly<Record<string, (cli: Cli) => void>>> {
   if (wanted === 'list') return { list: registerList };
   const { commandTable } = await import('./command-table.ts');
-  const register = wanted === undefined ? undefined : commandTable[wanted];
-  return wanted !== undefined && register ? { [wanted]: register } : commandTable;
+  const isKnown = wanted !== undefined && Object.hasOwn(commandTable, wanted);
+  const register = isKnown ? commandTable[wanted] : undefined;
+  return isKnown && register ? { [wanted]: register } : commandTable;
 }
 
 function createProgram(runtime: Runtime): Command {
@@ -90,7 +91,9 @@ function createProgram(runtime: Runtime): Command {
     .option('--config-dir <dir>', 'keep everything in this folder (GITLINK_CONFIG_DIR does the same)')
     .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
     .configureOutput({
-      writeOut: (text) => runtime.stdout.write(text),
+      writeOut: (text) => {
+        runtime.stdout.write(text);
+      },
       // Errors are reported in one place, with their exit code and JSON document.
       writeErr: () => {},
     })
@@ -142,8 +145,12 @@ function assertNoSecretArguments(argv: readonly string[]): void {
 /** Commander's own words, without what the person typed where that could be a secret. */
 function toUsageError(error: CommanderError, command: string | null): UsageError {
   const help = command === null ? 'gitlink --help' : `gitlink ${command} --help`;
-  const message = error.message.replace(/^error: /, '').replace(/(unknown option '--?[\w-]+)=[^']*'/, "$1'");
-  return new UsageError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, { hint: `See: ${help}` });
+  // What it suggests stands in a second line, in brackets.
+  const [text = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
+  const message = text.replace(/(unknown option '--?[\w-]+)=[^']*'/, "$1'").replace(/\.$/, '');
+  return new UsageError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, {
+    hint: `${suggestion.replace(/^\((.*)\)$/, '$1 ')}See: ${help}`,
+  });
 }
 
 /** Collects the values of a flag that may be given several times, each perhaps a list with commas. */

@@ -23,16 +23,15 @@ export interface Choice {
 }
 
 export interface PrompterOptions {
-  /** Standard input is opened only for a question: that costs time. */
-  readonly getStdin: () => NodeJS.ReadStream;
-  readonly stderr: NodeJS.WriteStream;
+  /** The streams are opened only for a question: that costs time. */
+  readonly openStreams: () => PromptStreams;
   readonly canAsk: boolean;
   readonly saysYes: boolean;
   /** Takes a status line away before a question appears. */
   readonly clear: () => void;
 }
 
-interface PromptStreams {
+export interface PromptStreams {
   readonly input: NodeJS.ReadStream;
   readonly output: NodeJS.WriteStream;
 }
@@ -52,7 +51,7 @@ export function createPrompter(options: PrompterOptions): Prompter {
     }
     options.clear();
     try {
-      return await work(await import('./inquirer.ts'), { input: options.getStdin(), output: options.stderr });
+      return await work(await import('./inquirer.ts'), options.openStreams());
     } catch (error) {
       if (error instanceof Error && error.name === 'ExitPromptError') throw new CancelledError();
       throw error;

@@ -64,10 +64,10 @@ export async function openSession({
   const talkStyles = await loadStyles(wantsColour(runtime.stderr, runtime.env, isColourForbidden));
   const styles = await loadStyles(wantsColour(runtime.stdout, runtime.env, isColourForbidden));
   const reporter = createTerminalReporter(runtime.stderr, output, talkStyles, isQuiet);
-  const canAsk = runtime.stdin.isTTY && runtime.stderr.isTTY && flags.input !== false && !runtime.env['CI'];
+  const canAsk =
+    runtime.isInputTerminal && runtime.stderr.isTTY && flags.input !== false && !runtime.env['CI'];
   const prompter = createPrompter({
-    getStdin: () => runtime.stdin,
-    stderr: runtime.stderr,
+    openStreams: () => ({ input: runtime.openInput(), output: runtime.openErrorStream() }),
     canAsk,
     saysYes: flags.yes === true,
     clear: () => reporter.clear(),

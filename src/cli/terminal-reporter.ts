@@ -1,5 +1,6 @@
 import { toPrintable } from '../printable.ts';
 import type { Reporter } from '../operations/context.ts';
+import type { TextSink } from '../runtime.ts';
 import type { Output } from './output.ts';
 import type { Styles } from './styles.ts';
 
@@ -15,7 +16,7 @@ const eraseLine = '\r\u001b[2K';
  * the next.
  */
 export function createTerminalReporter(
-  stderr: NodeJS.WriteStream,
+  stderr: TextSink,
   output: Output,
   styles: Styles,
   isQuiet: boolean,

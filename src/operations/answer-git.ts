@@ -23,12 +23,16 @@ export interface GitQuestion {
   /** git's word: `get`, `store`, `erase`, and whatever comes later. */
   readonly operation: string;
   readonly input: AsyncIterable<Uint8Array>;
+  /** Milliseconds since the epoch. */
+  now(): number;
   readLinks(): readonly LinkRecord[];
   readItem(link: LinkRecord): Promise<Secret | null>;
   /** Notes the hand-out. */
   recordUse(link: LinkRecord, path: string | null): void;
   /** Marks a link whose credential a server refused. */
   markRefused(link: LinkRecord): Promise<void>;
+  /** Lets go of what was begun and not needed. */
+  end(): void;
 }
 
 export interface GitReply {
@@ -71,6 +75,10 @@ async function get(question: GitQuestion, request: CredentialRequest): Promise<G
   const chosen = chooseLink(question.readLinks(), request);
   if (!('link' in chosen)) return chosen;
   const { link } = chosen;
+  if (link.expiresAt !== null && link.expiresAt <= question.now()) {
+    const date = new Date(link.expiresAt).toISOString().slice(0, 10);
+    return refuse(`the token of "${link.name}" ended on ${date}; run: gitlink relink ${link.name}`);
+  }
   const item = await question.readItem(link);
   if (item === null) return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
   const access = gitAccesses[link.provider];
@@ -102,7 +110,7 @@ type Choice = { readonly link: LinkRecord } | GitReply;
  */
 function chooseLink(links: readonly LinkRecord[], request: CredentialRequest): Choice {
   const ofHost = links.filter((link) => link.status !== 'unlinking' && matchesHost(request, link.host, link));
-  const ofAccount = ofHost.filter((link) => isAccount(link, request.username));
+  const ofAccount = selectByAccount(ofHost, request.username);
   const fitting = ofAccount.filter((link) => mayBeUsed(link, request.path));
   const restricted = fitting.filter((link) => link.restriction.mode === 'restricted');
   const [link, ...others] = restricted.length > 0 ? restricted : fitting;
@@ -114,9 +122,12 @@ function chooseLink(links: readonly LinkRecord[], request: CredentialRequest): C
   );
 }
 
-function isAccount(link: LinkRecord, username: string | null): boolean {
-  if (username === null || placeholders.has(username.toLowerCase())) return true;
-  return link.account.login === null || link.account.login.toLowerCase() === username.toLowerCase();
+/** A login chooses the links of its account; one whose account is unknown may be it, if no other is. */
+function selectByAccount(links: readonly LinkRecord[], username: string | null): readonly LinkRecord[] {
+  const wanted = username?.toLowerCase();
+  if (wanted === undefined || placeholders.has(wanted)) return links;
+  const ofLogin = links.filter(({ account }) => account.login?.toLowerCase() === wanted);
+  return ofLogin.length > 0 ? ofLogin : links.filter(({ account }) => account.login === null);
 }
 
 /** The restriction is enforced here: without a path, or outside of it, nothing is answered. */

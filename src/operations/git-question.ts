@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { StorageError } from '../errors.ts';
+import { StorageError, type GitlinkError } from '../errors.ts';
+import { toPrintable } from '../printable.ts';
 import type { Directories } from '../runtime.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import { readPrivateFile } from '../store/private-files.ts';
 import { recordUsage } from '../store/usage-log.ts';
-import { readKeychainItem } from '../vault/read-keychain-item.ts';
-import type { GitQuestion } from './answer-git.ts';
+import { endByForce } from '../vault/forced-end.ts';
+import { beginKeychainRead } from '../vault/read-keychain-item.ts';
+import { answerGit, type GitQuestion } from './answer-git.ts';
 
 export interface HelperSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -19,8 +21,13 @@ export interface HelperSurroundings {
 }
 
 const keychainDeadlineMs = 3_000;
+/** After this git gets no answer, whatever is stuck. */
+const deadlineMs = 10_000;
 
-/** Connects git's question to gitlink's files and the keychain, reading no more than it must. */
+/**
+ * Connects git's question to gitlink's files and the keychain, reading no more than it must. The keychain is reached
+ * for at once, while git's question is still on its way: it takes longer than all the rest.
+ */
 export function createGitQuestion(
   operation: string,
   input: AsyncIterable<Uint8Array>,
@@ -29,19 +36,66 @@ export function createGitQuestion(
   const { directories, env } = surroundings;
   let records: Pick<Records, 'links' | 'passphraseFile'> | undefined;
   const read = (): Pick<Records, 'links' | 'passphraseFile'> => (records ??= readRecords(directories.config));
+  const keychain = isKeychainNeeded(operation, read)
+    ? beginKeychainRead({ deadlineMs: keychainDeadlineMs, env })
+    : null;
   return {
     operation,
     input,
+    now: surroundings.now,
     readLinks: () => read().links,
     readItem: (link) =>
-      link.storage === 'keychain'
-        ? readKeychainItem(link.credentialItem, { deadlineMs: keychainDeadlineMs, env })
+      link.storage === 'keychain' && keychain !== null
+        ? keychain.finish(link.credentialItem)
         : surroundings.readOtherItem(link, read().passphraseFile),
     recordUse(link, path) {
       recordUsage(directories.state, { linkId: link.id, at: surroundings.now(), by: 'git', path });
     },
     markRefused: surroundings.markRefused,
+    end: () => keychain?.abandon(),
   };
+}
+
+function isKeychainNeeded(operation: string, read: () => Pick<Records, 'links'>): boolean {
+  if (operation !== 'get' && operation !== 'erase') return false;
+  try {
+    return read().links.some(({ storage }) => storage === 'keychain');
+  } catch {
+    // The answer says what is wrong with the records.
+    return false;
+  }
+}
+
+/**
+ * Answers git in time and without fail: where there is no answer git goes on to ask elsewhere, and the reason is
+ * one line for the person. Standard output carries nothing but the protocol.
+ */
+export async function replyToGit(
+  question: GitQuestion,
+  { stdout, stderr }: Readonly<Record<'stdout' | 'stderr', { write(text: string | Buffer): unknown }>>,
+): Promise<void> {
+  const deadline = setTimeout(() => {
+    stderr.write('gitlink: no answer in 10 seconds\n');
+    endByForce();
+  }, deadlineMs);
+  try {
+    const { output, notice } = await answerGit(question);
+    if (notice !== null) stderr.write(`${notice}\n`);
+    if (output !== null) stdout.write(output);
+  } catch (error) {
+    const reason = isExpected(error) ? error.message : 'it has a fault, so there is no answer';
+    stderr.write(`${toPrintable(`gitlink: ${reason}`)}\n`);
+    // On Linux the keychain's socket is closed by then; elsewhere a call into a library may be stuck.
+    const isTimeout = error instanceof Error && 'fault' in error && error.fault === 'timeout';
+    if (isTimeout && process.platform !== 'linux') endByForce();
+  }
+  question.end();
+  clearTimeout(deadline);
+}
+
+/** Not by its class: the part that is loaded apart has a copy of its own of every class. */
+function isExpected(error: unknown): error is GitlinkError {
+  return error instanceof Error && 'exitCode' in error;
 }
 
 /** As plain JSON: gitlink wrote the file, and checking it again would cost more than reading it. */
