@@ -1,7 +1,9 @@
 import * as v from 'valibot';
+import { lastMoment } from './moment.ts';
 
 const text = v.string();
-const time = v.nullable(v.pipe(v.number(), v.safeInteger()));
+const moment = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(lastMoment));
+const time = v.nullable(moment);
 const names = v.array(text);
 
 /** What is known of a link without asking anybody. */
@@ -77,7 +79,7 @@ const link = v.object({
   checkedAt: time,
   scopes: v.nullable(names),
   expiresAt: time,
-  createdAt: v.pipe(v.number(), v.safeInteger()),
+  createdAt: moment,
   storage: v.picklist(['keychain', 'file']),
   webhook: v.nullable(webhookTarget),
   caFile: v.nullable(text),
@@ -88,7 +90,7 @@ const link = v.object({
 const intent = v.object({
   item: text,
   storage: v.picklist(['keychain', 'file']),
-  createdAt: v.pipe(v.number(), v.safeInteger()),
+  createdAt: moment,
 });
 
 /** What `setup-git` replaced in git's configuration for a host, so that undoing restores it. */
@@ -99,8 +101,8 @@ const gitSetup = v.object({
 });
 
 export const recordsSchema = v.object({
-  /** The format of this file. */
-  version: v.literal(1),
+  /** The format of this file; which one is understood is for `migrations.ts` to say. */
+  version: v.pipe(v.number(), v.safeInteger()),
   /** The oldest format whose readers understand this file. */
   minReader: v.pipe(v.number(), v.safeInteger()),
   links: v.array(link),

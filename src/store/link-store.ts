@@ -54,7 +54,8 @@ export function createLinkStore(options: LinkStoreOptions): LinkStore {
         backUp(configDirectory, bytes, current.migratedFrom, options.now());
       }
       if (bytes !== null) writePrivateFile(`${path}.previous`, bytes);
-      writePrivateFile(path, `${JSON.stringify(after, null, 1)}\n`);
+      const records: Records = { ...after, version: format.version };
+      writePrivateFile(path, `${JSON.stringify(records, null, 1)}\n`);
       return Promise.resolve(after);
     });
   }
@@ -70,7 +71,8 @@ interface ParsedRecords {
 function parseRecords(bytes: Buffer, path: string, format: RecordsFormat): ParsedRecords {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(bytes.toString('utf8'));
+    // Strict: a broken character would otherwise be replaced, and the replacement written with the next change.
+    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     // The parser's own message quotes the file.
     throw damaged(path);
@@ -86,8 +88,20 @@ function parseRecords(bytes: Buffer, path: string, format: RecordsFormat): Parse
       return { records: narrow(parsed, path) };
     case 'older': {
       const older = parsed as Record<string, unknown>;
-      return { records: narrow(migrate(older, format), path), migratedFrom: Number(older['version']) };
+      return {
+        records: narrow(migrateOlder(older, format, path), path),
+        migratedFrom: Number(older['version']),
+      };
     }
+  }
+}
+
+function migrateOlder(older: Record<string, unknown>, format: RecordsFormat, path: string): unknown {
+  try {
+    return migrate(older, format);
+  } catch {
+    // Migrations expect the shape that their format promises.
+    throw damaged(path);
   }
 }
 

@@ -13,8 +13,8 @@ export const currentFormat: RecordsFormat = { version: 1, migrations: new Map() 
 export type FormatVerdict = 'current' | 'older' | 'newer' | 'unknown';
 
 /**
- * Decides how records may be read. A newer file may be read where it names this format as good enough in
- * `minReader`; it is never written by an older program.
+ * Decides how records may be read. A newer file is left alone: an older program that wrote it would drop what it
+ * does not know.
  */
 export function judgeFormat(parsed: unknown, format: RecordsFormat): FormatVerdict {
   if (typeof parsed !== 'object' || parsed === null) return 'unknown';
@@ -27,7 +27,7 @@ export function judgeFormat(parsed: unknown, format: RecordsFormat): FormatVerdi
 /**
  * Brings records of an older format to the current one.
  *
- * @throws Error when a step is missing, which a test prevents.
+ * @throws Error when a step is missing, which a test prevents, or when the records are not of their format.
  */
 export function migrate(parsed: Record<string, unknown>, format: RecordsFormat): Record<string, unknown> {
   let records = parsed;

@@ -49,29 +49,19 @@ export function ensurePrivateDirectory(path: string, files: FileCalls = nodeFs):
  * @throws StorageError for a symlink, hard link, FIFO, directory, foreign owner, or a failing disk.
  */
 export function readPrivateFile(path: string, files: FileCalls = nodeFs): Buffer | null {
-  let descriptor: number;
   try {
     // Non-blocking, so that a planted FIFO is refused instead of waited for.
-    descriptor = files.openSync(path, O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0));
+    const descriptor = files.openSync(path, O_RDONLY | (O_NOFOLLOW ?? 0) | (O_NONBLOCK ?? 0));
+    try {
+      const sizeBytes = assertOwnFile(path, descriptor, files);
+      if (sizeBytes > sizeLimitBytes) throw refusal(path, 'is far too large');
+      return readWhole(descriptor, sizeBytes, files);
+    } finally {
+      files.closeSync(descriptor);
+    }
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null;
-    if (isCode(error, 'ELOOP')) throw refusal(path, 'is a symbolic link');
-    throw toStorageError(error, `${path} cannot be read`);
-  }
-  try {
-    const status = files.fstatSync(descriptor);
-    if (!status.isFile()) throw refusal(path, 'is not an ordinary file');
-    if (status.size > sizeLimitBytes) throw refusal(path, 'is far too large');
-    if (!isWindows) {
-      if (status.uid !== process.geteuid?.()) throw refusal(path, 'belongs to another user');
-      if (status.nlink > 1) throw refusal(path, 'has a second name (hard link)');
-      if ((status.mode & groupAndWorld) !== 0) files.fchmodSync(descriptor, 0o600);
-    }
-    return readWhole(descriptor, status.size, files);
-  } catch (error) {
-    throw toStorageError(error, `${path} cannot be read`);
-  } finally {
-    files.closeSync(descriptor);
+    throw toStorageError(error, `${path} cannot be read`, path);
   }
 }
 
@@ -79,7 +69,8 @@ export function readPrivateFile(path: string, files: FileCalls = nodeFs): Buffer
  * Replaces a file so that a crash at any moment leaves the old content or the new: temporary file in the same
  * directory, fsync, rename, fsync of the directory.
  *
- * @throws StorageError when it cannot be written; the old content is then untouched.
+ * @throws StorageError when it cannot be written; it then has its old content, or, where only the directory could
+ * not be brought to the disk, the new.
  */
 export function writePrivateFile(path: string, content: Buffer | string, files: FileCalls = nodeFs): void {
   const bytes = Buffer.from(content);
@@ -95,7 +86,7 @@ export function writePrivateFile(path: string, content: Buffer | string, files: 
     renameOver(temporary, path, files);
     syncDirectory(dirname(path), files);
   } catch (error) {
-    files.rmSync(temporary, { force: true });
+    removeQuietly(temporary, files);
     throw toStorageError(error, `${path} cannot be written`);
   }
 }
@@ -104,6 +95,7 @@ export function writePrivateFile(path: string, content: Buffer | string, files: 
  * Adds bytes to the end of a private file in one write, making the file where there is none.
  *
  * @param durable - Whether the bytes must be on the disk when this returns.
+ * @throws StorageError for a file that {@link readPrivateFile} would refuse, or a failing disk.
  */
 export function appendPrivateFile(
   path: string,
@@ -118,15 +110,38 @@ export function appendPrivateFile(
       0o600,
     );
     try {
-      const status = files.fstatSync(descriptor);
-      if (!status.isFile()) throw refusal(path, 'is not an ordinary file');
+      assertOwnFile(path, descriptor, files);
       writeWhole(descriptor, Buffer.from(content), files);
       if (durable) files.fsyncSync(descriptor);
     } finally {
       files.closeSync(descriptor);
     }
   } catch (error) {
-    throw toStorageError(error, `${path} cannot be written`);
+    throw toStorageError(error, `${path} cannot be written`, path);
+  }
+}
+
+/**
+ * Refuses what someone else may have planted, and closes a file that others may read.
+ *
+ * @returns the size in bytes.
+ */
+function assertOwnFile(path: string, descriptor: number, files: FileCalls): number {
+  const status = files.fstatSync(descriptor);
+  if (!status.isFile()) throw refusal(path, 'is not an ordinary file');
+  if (isWindows) return status.size;
+  if (status.uid !== process.geteuid?.()) throw refusal(path, 'belongs to another user');
+  if (status.nlink > 1) throw refusal(path, 'has a second name (hard link)');
+  if ((status.mode & groupAndWorld) !== 0) files.fchmodSync(descriptor, 0o600);
+  return status.size;
+}
+
+/** A temporary file that stays is no harm, and no reason to hide why the write failed. */
+function removeQuietly(path: string, files: FileCalls): void {
+  try {
+    files.rmSync(path, { force: true });
+  } catch {
+    return;
   }
 }
 
@@ -177,8 +192,11 @@ function refusal(path: string, reason: string): StorageError {
   });
 }
 
-function toStorageError(error: unknown, what: string): StorageError {
+/** @param opened - The file that was opened without following symbolic links, where one was. */
+function toStorageError(error: unknown, what: string, opened?: string): StorageError {
   if (error instanceof StorageError) return error;
+  if (opened !== undefined && isCode(error, 'ELOOP')) return refusal(opened, 'is a symbolic link');
+  if (opened !== undefined && isCode(error, 'ENXIO')) return refusal(opened, 'is not an ordinary file');
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
   return new StorageError(`${what}: ${faultNames[code] ?? code}.`);
 }

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, renameSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { StorageError } from '../errors.ts';
+import { InternalError, StorageError } from '../errors.ts';
 import type { Clock, Random } from '../runtime.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
@@ -17,6 +17,8 @@ export interface ProcessLockOptions {
   readonly command: string;
   /** How long to wait for another holder, in milliseconds. */
   readonly waitLimitMs: number;
+  /** Ends a wait; asked for only when one begins. */
+  readonly getSignal?: () => AbortSignal;
 }
 
 /**
@@ -48,15 +50,25 @@ async function acquire(name: string, options: ProcessLockOptions): Promise<Relea
   for (;;) {
     const release = await (address.socket === null ? tryFile(address.file) : tryListen(address.socket));
     if (release !== null) {
-      // Only for the message of whoever waits in vain; the lock itself is in the kernel.
-      writePrivateFile(holderPath, `${process.pid} ${options.command}\n`);
+      noteHolder(holderPath, options.command);
       return release;
     }
     const remainingMs = deadline - options.clock.monotonic();
     if (remainingMs <= 0) throw busy(name, holderPath, options.waitLimitMs);
+    const signal = options.getSignal?.();
+    signal?.throwIfAborted();
     await (address.socket === null
-      ? options.clock.sleep(Math.min(20, remainingMs))
-      : waitForHolder(address.socket, remainingMs));
+      ? options.clock.sleep(Math.min(20, remainingMs), signal)
+      : waitForHolder(address.socket, remainingMs, signal));
+  }
+}
+
+/** Only for the message of whoever waits in vain: the lock itself is in the kernel, and a full disk is no reason to fail. */
+function noteHolder(path: string, command: string): void {
+  try {
+    writePrivateFile(path, `${process.pid} ${command}\n`);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
   }
 }
 
@@ -69,9 +81,19 @@ function toAddress(name: string, options: ProcessLockOptions): Address {
   ensurePrivateDirectory(options.stateDirectory);
   const id = readLockId(join(options.stateDirectory, 'lock-id'), options.random);
   const file = join(options.stateDirectory, `lock-${name}`);
-  if (options.platform === 'linux') return { socket: `\0gitlink-${id}-${name}`, file };
+  if (options.platform === 'linux') return { socket: fillAddress(`\0gitlink-${id}-${name}`), file };
   if (options.platform === 'win32') return { socket: `\\\\.\\pipe\\gitlink-${id}-${name}`, file };
   return { socket: null, file };
+}
+
+/**
+ * Node 20 fills the address of an abstract socket with zeros, later ones do not, so that a short name would be
+ * two locks. A name that takes all of the address (`sun_path`, unix(7)) is one.
+ */
+function fillAddress(name: string): string {
+  const addressLength = 108;
+  if (name.length > addressLength) throw new InternalError('The name of a lock is too long.');
+  return name.padEnd(addressLength, '.');
 }
 
 /**
@@ -128,16 +150,18 @@ function tryListen(path: string): Promise<Release | null> {
   });
 }
 
-/** Returns when the holder lets go, dies, or the time is over. */
-function waitForHolder(path: string, limitMs: number): Promise<void> {
+/** Returns when the holder lets go, dies, the time is over, or the command is stopped. */
+function waitForHolder(path: string, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const socket = process.getBuiltinModule('node:net').connect(path);
     const timer = setTimeout(finish, limitMs);
     function finish(): void {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', finish);
       socket.destroy();
       resolve();
     }
+    signal?.addEventListener('abort', finish);
     socket.on('error', finish);
     socket.on('close', finish);
   });

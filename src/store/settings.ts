@@ -1,13 +1,12 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { StorageError, UsageError } from '../errors.ts';
-import { ensurePrivateDirectory } from './private-files.ts';
+import { ensurePrivateDirectory, readPrivateFile } from './private-files.ts';
 
 /** The preferences, each with the form of its value and what it is when it is not set. */
 const preferences = {
   store: { schema: v.picklist(['keychain', 'file']), form: 'keychain or file' },
-  'webhook-url': { schema: v.pipe(v.string(), v.url()), form: 'a URL' },
+  'webhook-url': { schema: v.pipe(v.string(), v.url(), v.regex(/^https?:/i)), form: 'an http or https URL' },
   'webhook-events': {
     schema: v.pipe(v.string(), v.regex(/^[a-z:_.-]+(,[a-z:_.-]+)*$/)),
     form: 'event names, separated by commas',
@@ -37,7 +36,7 @@ export interface Settings {
  */
 export async function openSettings(configDirectory: string): Promise<Settings> {
   const path = join(configDirectory, 'settings.json');
-  const stored = existsSync(path) ? await openStored(configDirectory, path) : null;
+  const stored = hasSettings(path) ? await openStored(configDirectory) : null;
   return {
     get: (name) => stored?.get(name) ?? null,
     set(name, value) {
@@ -53,30 +52,72 @@ export async function openSettings(configDirectory: string): Promise<Settings> {
 export async function openSettingsForChange(configDirectory: string): Promise<Settings> {
   ensurePrivateDirectory(configDirectory);
   const path = join(configDirectory, 'settings.json');
-  if (!existsSync(path)) (await openStored(configDirectory, path)).clear();
+  if (!hasSettings(path)) (await openStored(configDirectory)).clear();
   return openSettings(configDirectory);
 }
 
 /** @throws UsageError for a name that is no preference. */
 export function assertPreferenceName(name: string): asserts name is PreferenceName {
-  if (preferenceNames.some((known) => known === name)) return;
+  if (isPreferenceName(name)) return;
   throw new UsageError(`There is no preference "${name}".`, {
     hint: `There are: ${preferenceNames.join(', ')}`,
   });
 }
 
-async function openStored(configDirectory: string, path: string) {
-  const { default: Conf } = await import('conf');
+/**
+ * Whether there are preferences, looked at before the library does: it follows links, waits at a FIFO, and takes
+ * JSON of any shape, which its next write would replace.
+ */
+function hasSettings(path: string): boolean {
+  const bytes = readPrivateFile(path);
+  if (bytes === null) return false;
+  let parsed: unknown;
   try {
-    return new Conf<Record<string, string>>({
-      cwd: configDirectory,
-      configName: 'settings',
-      configFileMode: 0o600,
-      clearInvalidConfig: false,
-    });
+    parsed = JSON.parse(bytes.toString('utf8'));
   } catch {
-    throw new StorageError(`${path} is damaged, so gitlink leaves it alone.`, {
-      hint: `Mend it, or start without preferences: rm ${path}`,
-    });
+    parsed = null;
   }
+  if (isSound(parsed)) return true;
+  throw new StorageError(`${path} is damaged, so gitlink leaves it alone.`, {
+    hint: `Mend it, or start without preferences: rm ${path}`,
+  });
+}
+
+/** Names that are not known may be a newer gitlink's. */
+function isSound(parsed: unknown): boolean {
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return false;
+  return Object.entries(parsed).every(
+    ([name, value]) => !isPreferenceName(name) || v.is(preferences[name].schema, value),
+  );
+}
+
+function isPreferenceName(name: string): name is PreferenceName {
+  return preferenceNames.some((known) => known === name);
+}
+
+async function openStored(configDirectory: string) {
+  const { default: Conf } = await withoutSignalListeners(() => import('conf'));
+  return new Conf<Record<string, string>>({
+    cwd: configDirectory,
+    configName: 'settings',
+    configFileMode: 0o600,
+    clearInvalidConfig: false,
+  });
+}
+
+const signalNames = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+
+/**
+ * A part of the library sends every signal to the process a second time, and a second Ctrl-C ends work under way
+ * at once.
+ */
+async function withoutSignalListeners<T>(load: () => Promise<T>): Promise<T> {
+  const before = signalNames.map((name) => process.listeners(name));
+  const loaded = await load();
+  signalNames.forEach((name, index) => {
+    for (const listener of process.listeners(name)) {
+      if (!before[index]?.includes(listener)) process.removeListener(name, listener);
+    }
+  });
+  return loaded;
 }

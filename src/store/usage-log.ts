@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { lastMoment } from './moment.ts';
 import {
   appendPrivateFile,
   ensurePrivateDirectory,
@@ -25,7 +26,8 @@ const sizeLimitBytes = 256 * 1024;
 export function recordUsage(stateDirectory: string, entry: UsageEntry): void {
   ensurePrivateDirectory(stateDirectory);
   const path = join(stateDirectory, 'usage.jsonl');
-  appendPrivateFile(path, `${JSON.stringify(entry)}\n`, { durable: false });
+  // The line end comes first, so that a line that a crash cut short does not swallow this one.
+  appendPrivateFile(path, `\n${JSON.stringify(entry)}`, { durable: false });
   if (statSync(path).size > sizeLimitBytes) keepNewerHalf(path);
 }
 
@@ -51,8 +53,10 @@ function keepNewerHalf(path: string): void {
 function parseEntry(line: string): UsageEntry | null {
   if (!line.endsWith('}')) return null;
   try {
-    const entry = JSON.parse(line) as Partial<UsageEntry>;
-    return typeof entry.linkId === 'string' && typeof entry.at === 'number' ? (entry as UsageEntry) : null;
+    const { linkId, at, by, path } = JSON.parse(line) as Partial<UsageEntry>;
+    if (typeof linkId !== 'string' || typeof by !== 'string') return null;
+    if (typeof at !== 'number' || !(at >= 0 && at <= lastMoment)) return null;
+    return { linkId, at, by, path: typeof path === 'string' ? path : null };
   } catch {
     return null;
   }
