@@ -1,6 +1,6 @@
 import { GitlinkError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
-import type { Webhook, WebhookAdmin, WebhookTest } from '../providers/provider.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LedgerEntry, WebhookLedger } from '../store/webhook-ledger.ts';
 import type { OpenLink } from './host-access.ts';
@@ -43,10 +43,10 @@ export async function applyPlanned(question: ApplyQuestion, planned: PlannedWebh
   ): WebhookResult => ({ repository: planned.label, action: planned.action, state, reason, hookId });
 
   if (planned.action === 'skip') return toResult(planned.isFault ? 'failed' : 'skipped', null);
-  if (planned.action === 'unchanged') return toResult('confirmed', planned.hook?.id ?? null);
+  if (planned.action === 'unchanged' && planned.hook !== null) return toResult('confirmed', planned.hook.id);
+  const isRemoval = planned.action === 'remove' || planned.action === 'unchanged';
   try {
-    const hookId =
-      planned.action === 'remove' ? await removeAll(question, planned) : await bring(question, planned);
+    const hookId = isRemoval ? await removeAll(question, planned) : await bring(question, planned);
     return toResult('confirmed', hookId);
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code === 'auth' || error.code === 'cancelled') throw error;
@@ -61,6 +61,7 @@ async function removeAll(question: ApplyQuestion, planned: PlannedWebhook): Prom
   for (const hook of planned.hook ? [planned.hook, ...planned.duplicates] : []) {
     await admin.remove(open.access, planned.place, hook.id);
   }
+  if (!ledger.entries.has(planned.key)) return null;
   await ledger.record(toEntry(question, planned, { state: 'removed', hookId: null, secretItem: null }));
   return null;
 }
@@ -70,46 +71,75 @@ async function bring(question: ApplyQuestion, planned: PlannedWebhook): Promise<
   const { admin, open, ledger, secret, target } = question;
   if (secret === null) throw new TypeError('A hook cannot be brought to a secret that is not there.');
   const secretItem = secret.item;
-  const wanted = { url: target.url, events: target.nativeEvents, successorOf: planned.hook };
-  await ledger.record(
-    toEntry(question, planned, { state: 'sent', hookId: planned.hook?.id ?? null, secretItem }),
-  );
-
   let current: Webhook;
   const outdated = [...planned.duplicates];
-  if (planned.hook !== null && (planned.action === 'repair' || admin.secretChangesInPlace)) {
-    const value = planned.action === 'repair' ? null : secret.value;
-    current = await admin.update(open.access, planned.place, planned.hook, { ...wanted, secret: value });
+  if (planned.hook !== null && planned.action === 'repair') {
+    // Changes nothing that the journal tells of, and is safe to repeat.
+    const wanted = { url: target.url, events: target.nativeEvents, secret: null, successorOf: null };
+    current = await admin.update(open.access, planned.place, planned.hook, wanted);
   } else {
-    current = await createOnce(question, planned);
-    if (planned.hook !== null) outdated.unshift(planned.hook);
+    current = await giveSecret(question, planned, secret);
+    if (planned.hook !== null && planned.hook.id !== current.id) outdated.unshift(planned.hook);
   }
   for (const hook of outdated) await admin.remove(open.access, planned.place, hook.id);
   await ledger.record(toEntry(question, planned, { state: 'confirmed', hookId: current.id, secretItem }));
   return current.id;
 }
 
-/** Makes a hook without ever making two: after a lost answer it looks before it tries again. */
-async function createOnce(question: ApplyQuestion, planned: PlannedWebhook): Promise<Webhook> {
-  const { admin, open, secret, target } = question;
+/** Makes a hook with the secret, or gives it to the one that is there, between two lines of the journal. */
+async function giveSecret(
+  question: ApplyQuestion,
+  planned: PlannedWebhook,
+  secret: NonNullable<ApplyQuestion['secret']>,
+): Promise<Webhook> {
+  const { admin, open, ledger, target } = question;
+  const { hook, place } = planned;
   const wanted = {
     url: target.url,
     events: target.nativeEvents,
-    secret: secret?.value ?? null,
-    successorOf: planned.hook,
-  };
+    secret: secret.value,
+    successorOf: hook,
+  } satisfies WantedWebhook;
+  const earlier = ledger.entries.get(planned.key);
+  const sent = { state: 'sent', hookId: hook?.id ?? null, secretItem: secret.item } as const;
+  await ledger.record(toEntry(question, planned, sent));
+  try {
+    return hook !== null && admin.secretChangesInPlace
+      ? await admin.update(open.access, place, hook, wanted)
+      : await createOnce(question, planned, wanted);
+  } catch (error) {
+    if (isRefusal(error)) {
+      const nothing = { state: 'failed', hookId: null, secretItem: null } as const;
+      await ledger.record(earlier ?? toEntry(question, planned, nothing));
+    }
+    throw error;
+  }
+}
+
+/** Makes a hook without ever making two: after a lost answer it looks before it tries again. */
+async function createOnce(
+  { admin, open }: ApplyQuestion,
+  planned: PlannedWebhook,
+  wanted: WantedWebhook,
+): Promise<Webhook> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await admin.create(open.access, planned.place, wanted);
     } catch (error) {
       if (!isLostAnswer(error)) throw error;
       const made = (await admin.list(open.access, planned.place)).filter(
-        (hook) => hook.url === target.url && !planned.before.includes(hook.id),
+        (hook) =>
+          hook.url === wanted.url && !planned.before.includes(hook.id) && admin.isMarked(open.access, hook),
       );
       if (made[0]) return made[0];
       if (tries >= createTries) throw error;
     }
   }
+}
+
+/** Whether the host has said that it did nothing, so that all is as it was. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HostAnswerError && error.status < 500 && error.code !== 'unreachable';
 }
 
 /** Whether the host may have done what was asked although its answer did not say so. */

@@ -14,10 +14,10 @@ export async function* concurrently<Item, Result>(
   try {
     for await (const item of items) {
       const key = nextKey++;
-      running.set(
-        key,
-        work(item).then((result) => ({ key, result })),
-      );
+      const working = work(item).then((result) => ({ key, result }));
+      // It may fail while the next item is still awaited; its error is met when its turn comes.
+      working.catch(() => {});
+      running.set(key, working);
       if (running.size >= limit) yield await takeFirst(running);
     }
     while (running.size > 0) yield await takeFirst(running);

@@ -35,6 +35,8 @@ export interface PlanQuestion {
   readonly ledger: ReadonlyMap<string, LedgerEntry>;
   /** The secret store item that hooks shall end on; null for one that is yet to be made. */
   readonly secretItem: string | null;
+  /** The URL of the run before, which a lost hook of it has. */
+  readonly earlierUrl: string | null;
 }
 
 export function toPlaceKey(place: WebhookPlace): string {
@@ -57,8 +59,9 @@ export async function planPlace(question: PlanQuestion, place: WebhookPlace): Pr
     return decide(question, place, await question.admin.list(question.open.access, place));
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code === 'auth' || error.code === 'cancelled') throw error;
-    const isRefused = error.code === 'forbidden' || error.code === 'notFound';
-    return skip(place, describeFault(error), !isRefused);
+    // Who owns a namespace is learnt by asking; a repository was listed as one whose webhooks may be managed.
+    const isExpected = place.level === 'namespace' && ['forbidden', 'notFound'].includes(error.code);
+    return skip(place, describeFault(error), !isExpected);
   }
 }
 
@@ -89,11 +92,10 @@ function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Web
   const { admin, target, mode, open } = question;
   const entry = question.ledger.get(toPlaceKey(place));
   const known = hooks.filter((hook) => hook.id === entry?.hookId);
-  // The answer to a request of an earlier run was lost: what was not there before it is its doing.
-  const lost =
-    entry?.state === 'sent'
-      ? hooks.filter((hook) => hook.url === target.url && !entry.before.includes(hook.id))
-      : [];
+  const isOurUrl = (url: string): boolean => url === target.url || url === question.earlierUrl;
+  const lost = findLost(entry, hooks).filter(
+    (each) => isOurUrl(each.url) && admin.isMarked(open.access, each),
+  );
   const sameUrl = hooks.filter((hook) => hook.url === target.url);
   const marked = sameUrl.filter((hook) => admin.isMarked(open.access, hook)).reverse();
   const ours = [...new Set([...lost, ...known, ...marked])];
@@ -116,7 +118,8 @@ function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Web
   if (hook === null) {
     const [adopted = null] = foreign;
     const action = adopted === null ? 'create' : 'adopt';
-    const reason = others(Math.max(0, foreign.length - 1));
+    const vanished = entry?.state === 'confirmed' && adopted === null ? 'the one before had vanished' : null;
+    const reason = vanished ?? others(Math.max(0, foreign.length - 1));
     return { ...base, action, reason, hook: adopted, duplicates: [] };
   }
   const hasSecret =
@@ -135,6 +138,14 @@ function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Web
   const action = faults.length > 0 ? 'repair' : 'unchanged';
   const reason = [...faults, ...(foreign.length > 0 ? [others(foreign.length)] : [])].join(', ') || null;
   return { ...base, action, reason, hook, duplicates };
+}
+
+/**
+ * Hooks that were not there before a request whose answer was lost. Those with the target's URL and our mark
+ * are its doing.
+ */
+export function findLost(entry: LedgerEntry | undefined, hooks: readonly Webhook[]): readonly Webhook[] {
+  return entry?.state === 'sent' ? hooks.filter(({ id }) => !entry.before.includes(id)) : [];
 }
 
 /** Why something did not work at one place, in few words. */

@@ -1,5 +1,5 @@
-import { ForbiddenError, GitlinkError, NotFoundError } from '../errors.ts';
-import type { WebhookAdmin, WebhookPlace, WebhookTest } from '../providers/provider.ts';
+import { GitlinkError } from '../errors.ts';
+import type { WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
@@ -8,19 +8,20 @@ import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import { findLink } from './find-link.ts';
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
-import { enumerate } from './list-repositories.ts';
 import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
+import { isOwned } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
-import { allows, assertPlainPath } from './restriction.ts';
 import {
   abandonRotation,
   assertUsableSecret,
   finishRotation,
   forgetTarget,
+  keepTarget,
   prepareRotation,
   readCurrentSecret,
   type RotationSecret,
 } from './rotation-secret.ts';
+import { listPlaces } from './webhook-places.ts';
 import { requireWebhooks, settleTarget, type Target, type TargetWish } from './webhook-target.ts';
 
 export interface RegenerateRequest {
@@ -112,7 +113,8 @@ async function planAll(
   secretItem: string | null,
 ): Promise<PlannedWebhook[]> {
   const ledger = readWebhookLedger(context.directories.state, open.link.id);
-  const question = { open, admin, target, mode: request.mode, ledger, secretItem };
+  const earlierUrl = open.link.webhook?.url ?? null;
+  const question = { open, admin, target, mode: request.mode, ledger, secretItem, earlierUrl };
   const limit = request.concurrency ?? open.provider.pacing.concurrency;
   const plan: PlannedWebhook[] = [];
   const places = listPlaces(request, open, target);
@@ -124,61 +126,6 @@ async function planAll(
   return plan.sort((a, b) => (a.label < b.label ? -1 : 1));
 }
 
-/** @throws ForbiddenError for hooks that would reach further than the link's restriction. */
-async function* listPlaces(
-  request: RegenerateRequest,
-  open: OpenLink,
-  target: Target,
-): AsyncIterable<WebhookPlace> {
-  if (target.at === 'namespace') {
-    yield* listNamespacePlaces(request, open);
-    return;
-  }
-  for (const fullName of request.repositories) {
-    const repository = await open.provider.findRepository(open.access, assertPlainPath(fullName));
-    if (repository === null)
-      throw new NotFoundError(`"${open.link.name}" does not see a repository ${fullName}.`);
-    if (!allows(open.link.restriction, repository)) throw outsideRestriction(open, fullName);
-    yield { level: 'repository', repository };
-  }
-  for (const namespace of request.namespaces.map(assertPlainPath)) {
-    for await (const repository of enumerate(open, { namespace, search: null })) {
-      yield { level: 'repository', repository };
-    }
-  }
-  if (request.repositories.length + request.namespaces.length > 0) return;
-  for await (const repository of enumerate(open, { namespace: null, search: null })) {
-    yield { level: 'repository', repository };
-  }
-}
-
-async function* listNamespacePlaces(request: RegenerateRequest, open: OpenLink): AsyncIterable<WebhookPlace> {
-  const { restriction, name } = open.link;
-  if (
-    request.repositories.length > 0 ||
-    (restriction.mode === 'restricted' && restriction.repositories.length > 0)
-  ) {
-    throw new ForbiddenError(`A webhook of a namespace reaches more repositories than "${name}" may use.`, {
-      hint: 'Use --at repositories',
-    });
-  }
-  const wanted = request.namespaces.length > 0 ? request.namespaces : null;
-  const allowed = restriction.mode === 'restricted' ? restriction.namespaces : null;
-  for (const namespace of wanted ?? []) {
-    if (allowed && !allowed.includes(namespace)) throw outsideRestriction(open, namespace);
-  }
-  for await (const { path, kind } of open.provider.listNamespaces(open.access)) {
-    if (kind === 'user') continue;
-    if ((wanted ?? allowed ?? [path]).includes(path)) yield { level: 'namespace', namespace: path };
-  }
-}
-
-function outsideRestriction(open: OpenLink, name: string): ForbiddenError {
-  return new ForbiddenError(`${name} is outside the restriction of "${open.link.name}".`, {
-    hint: `To allow it: gitlink restrict ${open.link.name} --add ${name.includes('/') ? '--repo ' : ''}${name}`,
-  });
-}
-
 /** Stores the secret, and tells the receiver, before anything is sent. */
 async function chooseSecret(
   context: OperationContext,
@@ -188,7 +135,11 @@ async function chooseSecret(
   plan: readonly PlannedWebhook[],
 ): Promise<RotationSecret | null> {
   if (request.mode === 'remove') return null;
-  if (request.mode === 'repair') return readCurrentSecret(context, open.link);
+  if (request.mode === 'repair') {
+    const secret = await readCurrentSecret(context, open.link);
+    await keepTarget(context, open.link, target);
+    return secret;
+  }
   const isNothingToSend = plan.every(({ action }) => action === 'skip');
   if (isNothingToSend && !open.link.webhook?.nextSecretItem) return null;
   const secret = await prepareRotation(context, open.link, target, request.suppliedSecret);
@@ -240,11 +191,22 @@ async function applyAll(
       results.push(result);
       request.onResult(result, plan.length);
     }
+  } catch (error) {
+    if (context.signal.aborted) context.reporter.warn(`Stopped on the way. ${sayHowToContinue(request)}`);
+    throw error;
   } finally {
     await ledger.close();
   }
   if (refusals[0]) throw refusals[0];
   return results.sort((a, b) => (a.repository < b.repository ? -1 : 1));
+}
+
+/** A run that is begun again goes on where the last one ended. */
+export function sayHowToContinue({ linkName, mode }: Pick<RegenerateRequest, 'linkName' | 'mode'>): string {
+  const command = `gitlink regenerate-webhooks ${linkName}`;
+  return mode === 'rotate'
+    ? `To continue with the same secret: ${command}`
+    : `To continue: ${command} --${mode}`;
 }
 
 function isAuth(error: unknown): error is GitlinkError {
@@ -273,7 +235,7 @@ function toPlannedResult(planned: PlannedWebhook): VerifiedResult {
 function countPending(context: OperationContext, link: LinkRecord, secret: RotationSecret | null): number {
   const entries = readWebhookLedger(context.directories.state, link.id).values();
   const isPending = (entry: LedgerEntry): boolean =>
-    entry.hookId !== null && !(entry.state === 'confirmed' && entry.secretItem === (secret?.item ?? null));
+    isOwned(entry) && !(entry.state === 'confirmed' && entry.secretItem === (secret?.item ?? null));
   return [...entries].filter(isPending).length;
 }
 

@@ -5,12 +5,18 @@ import type { LinkRecord } from '../store/link-schema.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import type { OpenLink } from './host-access.ts';
+import { findLost } from './plan-webhooks.ts';
 import { requireWebhooks } from './webhook-target.ts';
 
 /** gitlink's hooks that the journal knows of. */
 export function findOwnWebhooks(context: OperationContext, link: LinkRecord): readonly LedgerEntry[] {
   const entries = readWebhookLedger(context.directories.state, link.id).values();
-  return [...entries].filter(({ state, hookId }) => state !== 'removed' && hookId !== null);
+  return [...entries].filter(isOwned);
+}
+
+/** Whether a hook of gitlink is there, or may be because the answer to its making was lost. */
+export function isOwned({ state, hookId }: LedgerEntry): boolean {
+  return state === 'sent' || (state !== 'removed' && hookId !== null);
 }
 
 export interface WebhookRemoval {
@@ -29,15 +35,14 @@ export async function removeKnownWebhooks(
   entries: readonly LedgerEntry[],
 ): Promise<readonly WebhookRemoval[]> {
   if (entries.length === 0) return [];
-  const { link, provider, access } = open;
-  const admin = requireWebhooks(provider);
+  const { link, provider } = open;
   return context.withLock(`webhooks-${link.id}`, async () => {
     const ledger = await openWebhookLedger(context.directories.state, link.id);
     const removals: WebhookRemoval[] = [];
     const remove = async (entry: LedgerEntry): Promise<WebhookRemoval> => {
       context.signal.throwIfAborted();
       try {
-        const result = await admin.remove(access, toPlace(entry), entry.hookId ?? '');
+        const result = await removeEntry(open, entry);
         const now = context.clock.now();
         await ledger.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
         return { entry, result };
@@ -56,6 +61,22 @@ export async function removeKnownWebhooks(
     }
     return removals.sort((a, b) => (a.entry.label < b.entry.label ? -1 : 1));
   });
+}
+
+/** Removes the hook of an entry, and one that an interrupted run may have made beside it. */
+async function removeEntry(open: OpenLink, entry: LedgerEntry): Promise<'removed' | 'gone'> {
+  const { link, provider, access } = open;
+  const admin = requireWebhooks(provider);
+  const place = toPlace(entry);
+  const ids = new Set(entry.hookId === null ? [] : [entry.hookId]);
+  if (entry.state === 'sent') {
+    for (const hook of findLost(entry, await admin.list(access, place))) {
+      if (hook.url === link.webhook?.url && admin.isMarked(access, hook)) ids.add(hook.id);
+    }
+  }
+  const results: ('removed' | 'gone')[] = [];
+  for (const id of ids) results.push(await admin.remove(access, place, id));
+  return results.includes('removed') ? 'removed' : 'gone';
 }
 
 /** The place of an entry, as far as removing needs it. */

@@ -3,6 +3,7 @@ import type { LinkRecord, Restriction } from '../store/link-schema.ts';
 import { readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
 import { openLink, updateLink, whileTrusted } from './host-access.ts';
+import { isOwned } from './remove-webhooks.ts';
 import { allows, toHostRestriction, type RestrictionWish } from './restriction.ts';
 import { NotFoundError } from '../errors.ts';
 
@@ -64,7 +65,7 @@ export function findStrandedWebhooks(
 ): readonly LedgerEntry[] {
   const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
   return entries.filter((entry) => {
-    if (entry.hookId === null || entry.state === 'removed') return false;
+    if (!isOwned(entry)) return false;
     const [level, id = ''] = entry.place.split(':');
     if (level !== 'repository')
       return restriction.mode === 'restricted' && !coversNamespace(restriction, entry.label);

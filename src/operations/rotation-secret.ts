@@ -1,6 +1,7 @@
 import { NotFoundError, UsageError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
+import { readWebhookLedger } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { secretMissing, updateLink } from './host-access.ts';
@@ -31,6 +32,7 @@ export function assertUsableSecret(secret: Secret): void {
  * durable as the link's next secret when this returns.
  *
  * @param supplied - The secret that the person wants; null for one of gitlink's making.
+ * @throws UsageError when it is not the one that an unfinished rotation has given to hooks already.
  */
 export async function prepareRotation(
   context: OperationContext,
@@ -45,6 +47,7 @@ export async function prepareRotation(
       await updateLink(context, link.id, (current) => withTarget(current, target, unfinished));
       return { value, item: unfinished };
     }
+    assertUnsent(context, link, unfinished);
   }
   const value = supplied ?? new Secret(context.random.bytes(secretBytes).toString('hex'));
   const item = nameWebhookItem(link.id, context.random.bytes(4).toString('hex'));
@@ -53,6 +56,26 @@ export async function prepareRotation(
   );
   if (unfinished !== null) await dropSecrets(context, link.storage, [unfinished], (records) => records);
   return { value, item };
+}
+
+/** @throws UsageError when a hook has the secret of an unfinished rotation: dropping it would lose that hook. */
+function assertUnsent(context: OperationContext, link: LinkRecord, item: string): void {
+  const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
+  if (!entries.some(({ secretItem }) => secretItem === item)) return;
+  throw new UsageError(`A rotation of "${link.name}" is unfinished: some webhooks have its secret already.`, {
+    hint: `Finish it first, without giving a secret: gitlink regenerate-webhooks ${link.name}`,
+  });
+}
+
+/** Keeps what a repair brings the hooks to, where that is new. */
+export async function keepTarget(context: OperationContext, link: LinkRecord, target: Target): Promise<void> {
+  const { webhook } = link;
+  const isKnown =
+    webhook?.url === target.url && webhook.at === target.at && webhook.events.join() === target.events.join();
+  if (isKnown) return;
+  await updateLink(context, link.id, (current) =>
+    withTarget(current, target, current.webhook?.nextSecretItem ?? null),
+  );
 }
 
 /**
@@ -131,7 +154,7 @@ function noSecret(link: LinkRecord): NotFoundError {
   });
 }
 
-function withTarget(link: LinkRecord, target: Target, nextSecretItem: string): LinkRecord {
+function withTarget(link: LinkRecord, target: Target, nextSecretItem: string | null): LinkRecord {
   const webhook: WebhookTarget = {
     url: target.url,
     events: [...target.events],

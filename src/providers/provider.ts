@@ -146,6 +146,8 @@ export interface WebhookAdmin {
   update(access: HostAccess, place: WebhookPlace, hook: Webhook, wanted: WantedWebhook): Promise<Webhook>;
   /** Removes a hook. A hook that is not there is success. */
   remove(access: HostAccess, place: WebhookPlace, hookId: string): Promise<'removed' | 'gone'>;
+  /** Where a person finds the hooks of a place. */
+  pageUrl(host: string, level: WebhookPlace['level'], name: string): string;
   /** Asks the host to send a test delivery. */
   test?(access: HostAccess, place: WebhookPlace, hookId: string): Promise<WebhookTest>;
 }

@@ -1,12 +1,13 @@
 import { exitCodes, UsageError } from '../../errors.ts';
 import {
   regenerateWebhooks,
+  sayHowToContinue,
   type RegenerateOutcome,
   type VerifiedResult,
 } from '../../operations/regenerate-webhooks.ts';
 import type { WebhookMode } from '../../operations/plan-webhooks.ts';
 import type { Secret } from '../../secret.ts';
-import { readStandardInput, readTextFile, toToken } from '../credential-flags.ts';
+import { readStandardInput, readTextFile, toSecret } from '../credential-flags.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { createRateMeter } from '../rate-meter.ts';
 import type { Session } from '../session.ts';
@@ -138,12 +139,14 @@ function readMode(flags: RegenerateFlags): WebhookMode {
 }
 
 async function readSuppliedSecret(session: Session, flags: RegenerateFlags): Promise<Secret | null> {
-  if (flags.withSecret === true) return toToken(await readStandardInput(session), 'standard input');
-  if (flags.secretFile !== undefined) return toToken(await readTextFile(flags.secretFile), flags.secretFile);
+  if (flags.withSecret === true)
+    return toSecret(await readStandardInput(session), 'standard input', 'webhook secret');
+  if (flags.secretFile !== undefined)
+    return toSecret(await readTextFile(flags.secretFile), flags.secretFile, 'webhook secret');
   if (flags.secretEnv === undefined) return null;
   const value = session.runtime.env[flags.secretEnv];
   if (value === undefined) throw new UsageError(`The variable ${flags.secretEnv} is not set.`);
-  return toToken(value, flags.secretEnv);
+  return toSecret(value, flags.secretEnv, 'webhook secret');
 }
 
 async function readConcurrency(session: Session, flag: string | undefined): Promise<number | null> {
@@ -206,12 +209,10 @@ function explain(
     reporter.note(
       `${isDryRun ? 'Planned: ' : ''}${parts.map(([word, count]) => `${String(count)} ${word}`).join(', ')}.`,
     );
-  if (isDryRun || mode === 'remove') return;
+  if (isDryRun) return;
   if (summary.failed + summary.unknown > 0) {
-    reporter.warn(
-      `Not everything worked. To continue with the same secret: gitlink regenerate-webhooks ${link.name}`,
-    );
-  } else if (pending > 0) {
+    reporter.warn(`Not everything worked. ${sayHowToContinue({ linkName: link.name, mode })}`);
+  } else if (pending > 0 && mode !== 'remove') {
     reporter.note(
       `${pending} hooks elsewhere still have the previous secret. To finish: gitlink regenerate-webhooks ${link.name}`,
     );

@@ -80,6 +80,11 @@ async function chooseChange(
     );
   }
   if (flags.unrestricted === true) return { how: 'lift' };
+  if (flags.add === true && link.restriction.mode === 'unrestricted') {
+    throw new UsageError(`"${link.name}" may be used for everything already, so there is nothing to add.`, {
+      hint: 'To limit it to what you named, leave --add out.',
+    });
+  }
   if (isNamed) {
     return { how: flags.add === true ? 'add' : flags.remove === true ? 'remove' : 'replace', wish };
   }
@@ -107,7 +112,7 @@ async function offerRemoval(
   const { context, prompter, reporter } = session;
   const labels = stranded.map(({ label }) => label).join(', ');
   const count = `${stranded.length} webhook${stranded.length === 1 ? '' : 's'} of gitlink`;
-  reporter.warn(`${count} now out of reach: ${labels}.`);
+  reporter.warn(`${count} ${stranded.length === 1 ? 'is' : 'are'} now out of reach: ${labels}.`);
   const isWanted =
     flags.keepWebhooks !== true &&
     (session.saysYes || (prompter.canAsk && (await prompter.confirm('Remove them?', true))));

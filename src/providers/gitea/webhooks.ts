@@ -29,6 +29,8 @@ export const webhooks: WebhookAdmin = {
   create: createWebhook,
   update: updateWebhook,
   remove: endpoints.deleteHook,
+  pageUrl: (host, level, name) =>
+    level === 'namespace' ? `${host}/org/${name}/settings/hooks` : `${host}/${name}/settings/hooks`,
   test: testWebhook,
 };
 
@@ -59,7 +61,7 @@ async function createWebhook(
   const settings = readSettings(wanted.successorOf);
   return toWebhook(
     await endpoints.createHook(access, place, {
-      ...toBody(wanted, settings),
+      ...toBody(access, wanted, settings),
       type: settings.type,
       config: {
         url: wanted.url,
@@ -76,10 +78,11 @@ async function updateWebhook(
   hook: Webhook,
   wanted: WantedWebhook,
 ): Promise<Webhook> {
-  return toWebhook(await endpoints.editHook(access, place, hook.id, toBody(wanted, readSettings(hook))));
+  const body = toBody(access, wanted, readSettings(hook));
+  return toWebhook(await endpoints.editHook(access, place, hook.id, body));
 }
 
-function toBody(wanted: WantedWebhook, settings: HookSettings): Record<string, unknown> {
+function toBody(access: HostAccess, wanted: WantedWebhook, settings: HookSettings): Record<string, unknown> {
   return {
     config: { url: wanted.url, content_type: settings.contentType },
     events: wanted.events,
@@ -87,7 +90,7 @@ function toBody(wanted: WantedWebhook, settings: HookSettings): Record<string, u
     ...(settings.authorizationHeader === '' ? {} : { authorization_header: settings.authorizationHeader }),
     // Gitea makes hooks inactive unless told otherwise.
     active: true,
-    name: hookName,
+    ...(hasHookNames(access.version) ? { name: hookName } : {}),
   };
 }
 
