@@ -52,11 +52,7 @@ export async function offerGit(
   reporter.note(`git now asks gitlink for ${toShortHost(link.host)}.`);
 }
 
-/** With the last link of a host, what `setup-git` wrote for it goes. */
-export async function undoGitForHost(session: Session, host: string): Promise<boolean> {
-  const records = session.context.links.read();
-  if (records.links.some((link) => link.host === host)) return false;
-  if (!listConfiguredHosts(records).includes(host)) return false;
+/** Gives git back what it had before `setup-git` for a host, showing the change. */
+export async function undoGitForHost(session: Session, host: string): Promise<void> {
   await makeGitChange(session, await planGitUndo(session.context, session.runtime, [host]));
-  return true;
 }

@@ -5,7 +5,7 @@ import {
   type SetupRecord,
 } from '../git/credential-config.ts';
 import type { GitContext } from '../git/run-git.ts';
-import type { Records } from '../store/link-schema.ts';
+import type { LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 
 /** A change to git's configuration that a person can look at before it is made. */
@@ -85,6 +85,12 @@ function toStored(record: SetupRecord): Records['gitSetups'][number] {
 /** The hosts for which git asks gitlink. */
 export function listConfiguredHosts(records: Records): readonly string[] {
   return records.gitSetups.map(({ host }) => host);
+}
+
+/** Whether git asks gitlink for a link's host, and no other link could answer once this one is gone. */
+export function isLastForGit(records: Records, { id, host }: LinkRecord): boolean {
+  const others = records.links.filter((link) => link.id !== id && link.status !== 'unlinking');
+  return listConfiguredHosts(records).includes(host) && !others.some((link) => link.host === host);
 }
 
 function withoutHosts(records: Records, hosts: readonly string[]): Records['gitSetups'] {

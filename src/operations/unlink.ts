@@ -1,10 +1,14 @@
-import { GitlinkError } from '../errors.ts';
+import { GitlinkError, NotFoundError } from '../errors.ts';
+import type { Provider, Revocation } from '../providers/provider.ts';
+import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
-import { removeWebhookLedger } from '../store/webhook-ledger.ts';
+import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isLastForGit } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
-import { openLink, updateLink, type OpenLink } from './host-access.ts';
+import { openLinkWith, updateLink, type OpenLink } from './host-access.ts';
 import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
+import { unpackCredential } from './stored-credential.ts';
 
 export interface UnlinkRequest {
   readonly keepWebhooks: boolean;
@@ -52,79 +56,125 @@ export function planUnlink(
     planned('revoke', link.host, isRevoked, 'not asked for'),
     ...(isRevoked ? [planned('proof', link.host, true, '')] : []),
     planned('secret', link.storage, true, ''),
+    ...(isLastForGit(context.links.read(), link) ? [planned('git', link.host, true, '')] : []),
     planned('record', link.name, true, ''),
   ];
 }
 
 /**
  * Takes a link apart: hooks first, while the credential still works, then the credential at the host, then the
- * secret here, and the record last. A step that fails keeps the record.
+ * secret here, then what `setup-git` wrote where no other link needs it, and the record last. A step at the host
+ * that fails keeps the record, so that unlinking can be tried again.
+ *
+ * @param undoGit - Gives git back what it had before `setup-git` for the link's host.
+ * @throws StorageError when the secret store does not answer; NotFoundError when the link is gone already.
  */
 export async function unlink(
   context: OperationContext,
   link: LinkRecord,
   request: UnlinkRequest,
+  undoGit: () => Promise<void>,
 ): Promise<UnlinkOutcome> {
-  const steps: UnlinkStep[] = [];
-  const remaining: Remaining[] = [];
-  // From here on git's helper no longer answers with this link.
-  await updateLink(context, link.id, (current) => ({ ...current, status: 'unlinking', statusReason: null }));
-  const open = request.forget ? null : await openForGoodbye(context, link, steps);
-  if (open !== null) {
-    if (request.keepWebhooks) keepWebhooks(context, link, remaining);
-    else await removeWebhooks(context, open, steps, remaining);
-    if (request.revoke && !hasFailed(steps)) await revoke(context, open, steps, remaining);
-    else if (!request.revoke) leaveCredential(open, remaining);
-  } else if (request.forget) {
-    keepWebhooks(context, link, remaining);
-    remaining.push({ what: 'the credential may still work at the host', url: link.host });
-  }
-  if (hasFailed(steps)) return { steps, remaining, isGone: false };
-
+  const report: UnlinkReport = { steps: [], remaining: [] };
+  // First, so that a secret store that does not answer changes nothing.
   const vault = await context.openVault(link.storage);
+  const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  const current = await beginUnlinking(context, link.id);
+  if (current === null) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
+  if (request.forget || item === undefined) {
+    leaveHost(
+      context,
+      current,
+      request.forget ? 'the host is not asked' : 'its secret is not here any more',
+      report,
+    );
+  } else {
+    await leaveWithCredential(
+      context,
+      await openLinkWith(context, current, unpackCredential(item)),
+      request,
+      report,
+    );
+  }
+  if (hasFailed(report)) return { ...report, isGone: false };
+
   context.reporter.status('Deleting the secrets…');
-  const items = [link.credentialItem, link.webhook?.secretItem, link.webhook?.nextSecretItem];
-  for (const item of items) if (item) await vault.remove(item);
-  steps.push({ what: 'secret', subject: link.storage, state: 'done', reason: null });
-  removeWebhookLedger(context.directories.state, link.id);
+  const items = [current.credentialItem, current.webhook?.secretItem, current.webhook?.nextSecretItem];
+  for (const name of items) if (name) await vault.remove(name);
+  report.steps.push({ what: 'secret', subject: current.storage, state: 'done', reason: null });
+  await undoGitForLast(context, current, undoGit, report);
+  removeWebhookLedger(context.directories.state, current.id);
   await context.links.change((records) => ({
     ...records,
-    links: records.links.filter(({ id }) => id !== link.id),
+    links: records.links.filter(({ id }) => id !== current.id),
   }));
-  steps.push({ what: 'record', subject: link.name, state: 'done', reason: null });
-  return { steps, remaining, isGone: true };
+  report.steps.push({ what: 'record', subject: current.name, state: 'done', reason: null });
+  return { ...report, isGone: true };
 }
 
-/** Opens the link; a secret that is gone already leaves nothing to revoke. */
-async function openForGoodbye(
+/**
+ * From here on git's helper no longer answers with the link. A run that makes webhooks is waited for, because
+ * hooks that it made later would be left behind.
+ */
+function beginUnlinking(context: OperationContext, id: string): Promise<LinkRecord | null> {
+  return context.withLock(`webhooks-${id}`, () =>
+    updateLink(context, id, (record) => ({ ...record, status: 'unlinking', statusReason: null })),
+  );
+}
+
+interface UnlinkReport {
+  readonly steps: UnlinkStep[];
+  readonly remaining: Remaining[];
+}
+
+/** Does at the host what only the credential can do. */
+async function leaveWithCredential(
   context: OperationContext,
-  link: LinkRecord,
-  steps: UnlinkStep[],
-): Promise<OpenLink | null> {
-  const vault = await context.openVault(link.storage);
-  const isThere = (await vault.read([link.credentialItem])).has(link.credentialItem);
-  if (isThere) return openLink(context, link);
-  steps.push({
-    what: 'revoke',
-    subject: link.host,
-    state: 'skipped',
-    reason: 'its secret is not here any more',
-  });
-  return null;
-}
-
-function keepWebhooks(context: OperationContext, link: LinkRecord, remaining: Remaining[]): void {
-  for (const { label } of findOwnWebhooks(context, link)) {
-    remaining.push({ what: `the webhook of ${label}`, url: `${link.host}/${label}/settings/hooks` });
+  open: OpenLink,
+  request: UnlinkRequest,
+  report: UnlinkReport,
+): Promise<void> {
+  const isDead = request.keepWebhooks
+    ? keepWebhooks(context, open.link, 'kept', report)
+    : await removeWebhooks(context, open, report);
+  const revocation = { what: 'revoke', subject: open.link.host, state: 'skipped' } as const;
+  if (!request.revoke) {
+    report.steps.push({ ...revocation, reason: 'not asked for' });
+    // A token that a person made stays theirs.
+    if (!isDead) report.remaining.push(toToken(open.link, open.provider, 'the token, which is not revoked'));
+  } else if (hasFailed(report)) {
+    report.steps.push({ ...revocation, reason: 'it is needed to remove the webhooks' });
+  } else {
+    await revoke(context, open, report);
   }
 }
 
+/** Where nothing can be done at the host, a person is told what is left there. */
+function leaveHost(context: OperationContext, link: LinkRecord, reason: string, report: UnlinkReport): void {
+  keepWebhooks(context, link, reason, report);
+  report.steps.push({ what: 'revoke', subject: link.host, state: 'skipped', reason });
+  report.remaining.push(toToken(link, getProvider(link.provider), 'the token, which may still work'));
+}
+
+function keepWebhooks(
+  context: OperationContext,
+  link: LinkRecord,
+  reason: string,
+  { steps, remaining }: UnlinkReport,
+): false {
+  for (const entry of findOwnWebhooks(context, link)) {
+    steps.push({ what: 'webhook', subject: entry.label, state: 'skipped', reason });
+    remaining.push(toWebhook(link, getProvider(link.provider), entry));
+  }
+  return false;
+}
+
+/** @returns Whether the host refused the credential. */
 async function removeWebhooks(
   context: OperationContext,
   open: OpenLink,
-  steps: UnlinkStep[],
-  remaining: Remaining[],
-): Promise<void> {
+  { steps, remaining }: UnlinkReport,
+): Promise<boolean> {
   const removals = await removeKnownWebhooks(context, open, findOwnWebhooks(context, open.link));
   for (const { entry, result } of removals) {
     const what = 'webhook';
@@ -137,58 +187,90 @@ async function removeWebhooks(
     const isHopeless = result.code === 'auth' || result.code === 'forbidden';
     const state = isHopeless ? 'skipped' : 'failed';
     steps.push({ what, subject: entry.label, state, reason: describeFault(result) });
-    const url = `${open.link.host}/${entry.label}/settings/hooks`;
-    if (isHopeless) remaining.push({ what: `the webhook of ${entry.label}`, url });
+    if (isHopeless) remaining.push(toWebhook(open.link, open.provider, entry));
   }
+  return removals.some(({ result }) => result instanceof GitlinkError && result.code === 'auth');
+}
+
+function toWebhook(
+  { host }: LinkRecord,
+  provider: Provider | null,
+  { label, place }: LedgerEntry,
+): Remaining {
+  const level = place.startsWith('namespace:') ? 'namespace' : 'repository';
+  return { what: `the webhook of ${label}`, url: provider?.webhooks?.pageUrl(host, level, label) ?? host };
+}
+
+function toToken({ host }: LinkRecord, provider: Provider | null, what: string): Remaining {
+  return { what, url: provider?.tokenPage(host, []).url ?? host };
 }
 
 async function revoke(
   context: OperationContext,
   { link, provider, access }: OpenLink,
-  steps: UnlinkStep[],
-  remaining: Remaining[],
+  { steps, remaining }: UnlinkReport,
 ): Promise<void> {
   context.reporter.status('Revoking the credential…');
-  const page = provider.tokenPage(link.host, []).url;
+  const step = { what: 'revoke', subject: link.host } as const;
   try {
-    const result = provider.revoke
-      ? await provider.revoke(access)
-      : {
-          outcome: 'impossible' as const,
-          reason: `${provider.displayName} has no way by API`,
-          pageUrl: page,
-        };
+    const result: Revocation = (await provider.revoke?.(access)) ?? {
+      outcome: 'impossible',
+      reason: `${provider.displayName} has no way by API`,
+      pageUrl: provider.tokenPage(link.host, []).url,
+    };
     if (result.outcome === 'impossible') {
-      steps.push({ what: 'revoke', subject: link.host, state: 'skipped', reason: result.reason });
+      steps.push({ ...step, state: 'skipped', reason: result.reason });
       remaining.push({ what: 'the token', url: result.pageUrl });
       return;
     }
     const reason = result.outcome === 'alreadyDead' ? 'it was dead already' : null;
-    steps.push({ what: 'revoke', subject: link.host, state: 'done', reason });
-    steps.push(await prove(context, { link, provider, access }));
+    steps.push({ ...step, state: 'done', reason });
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
-    steps.push({ what: 'revoke', subject: link.host, state: 'failed', reason: error.message });
+    steps.push({ ...step, state: 'failed', reason: toReason(error) });
+    return;
   }
+  steps.push(await prove(context, { link, provider, access }));
 }
 
 /** Believes a revocation only when the host refuses the credential. */
 async function prove(context: OperationContext, { link, provider, access }: OpenLink): Promise<UnlinkStep> {
   context.reporter.status('Making sure that it is dead…');
+  const step = { what: 'proof', subject: link.host } as const;
   try {
     await provider.identify(access);
-    return { what: 'proof', subject: link.host, state: 'failed', reason: 'the host still accepts it' };
+    return { ...step, state: 'failed', reason: 'the host still accepts it' };
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code !== 'auth') throw error;
-    return { what: 'proof', subject: link.host, state: 'done', reason: 'the host refuses it now' };
+    if (error instanceof GitlinkError && error.code === 'auth') {
+      return { ...step, state: 'done', reason: 'the host refuses it now' };
+    }
+    return { ...step, state: 'failed', reason: toReason(error) };
   }
 }
 
-/** A token that a person made stays theirs. */
-function leaveCredential({ link, provider }: OpenLink, remaining: Remaining[]): void {
-  remaining.push({ what: 'the token, which still works', url: provider.tokenPage(link.host, []).url });
+/** Before the record goes, so that a crash leaves something to unlink again; a broken configuration does not keep it. */
+async function undoGitForLast(
+  context: OperationContext,
+  link: LinkRecord,
+  undoGit: () => Promise<void>,
+  { steps, remaining }: UnlinkReport,
+): Promise<void> {
+  if (!isLastForGit(context.links.read(), link)) return;
+  const step = { what: 'git', subject: link.host } as const;
+  try {
+    await undoGit();
+    steps.push({ ...step, state: 'done', reason: null });
+  } catch (error) {
+    steps.push({ ...step, state: 'failed', reason: toReason(error) });
+    remaining.push({ what: `git's setup for ${link.host}: gitlink setup-git --undo`, url: null });
+  }
 }
 
-function hasFailed(steps: readonly UnlinkStep[]): boolean {
+/** @throws what is no failure of the step: a fault of gitlink's own, or the person who stopped it. */
+function toReason(error: unknown): string {
+  if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+  return error.message;
+}
+
+function hasFailed({ steps }: UnlinkReport): boolean {
   return steps.some(({ state }) => state === 'failed');
 }

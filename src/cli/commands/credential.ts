@@ -1,6 +1,5 @@
 import { readChunks } from '../../git/read-chunks.ts';
-import { answerGit } from '../../operations/answer-git.ts';
-import { createGitQuestion } from '../../operations/git-question.ts';
+import { createGitQuestion, replyToGit } from '../../operations/git-question.ts';
 import { markRefused, readVaultItem } from '../../operations/helper-storage.ts';
 import { createCommand, type Cli } from '../program.ts';
 
@@ -20,9 +19,7 @@ export function registerCredential(cli: Cli): void {
             readVaultItem(directories, runtime.env, link, passphraseFile),
           markRefused: (link) => markRefused(directories, link),
         });
-        const { output, notice } = await answerGit(question);
-        if (notice !== null) runtime.stderr.write(`${notice}\n`);
-        if (output !== null) runtime.stdout.write(output);
+        await replyToGit(question, runtime);
       }),
     );
 }

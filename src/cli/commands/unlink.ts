@@ -61,7 +61,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   const usage = readLastUsage(directories.state).get(link.id);
   if (usage)
     reporter.note(
-      `"${link.name}" was last used ${new Date(usage.at).toISOString()} by ${usage.by}${usage.path === null ? '' : ` for ${usage.path}`}.`,
+      `"${link.name}" was last used on ${toMinute(usage.at)} by ${usage.by}${usage.path === null ? '' : ` for ${usage.path}`}.`,
     );
   const request = {
     keepWebhooks: flags.keepWebhooks === true,
@@ -75,12 +75,12 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
     return exitCodes.done;
   }
   await assertConfirmed(session, describePlan(link, plan));
-  const { steps, remaining, isGone } = await unlink(context, link, request);
-  const gitSteps = isGone ? await undoGit(session, link) : [];
-  const all = [...steps, ...gitSteps];
+  const { steps, remaining, isGone } = await unlink(context, link, request, () =>
+    undoGitForHost(session, link.host),
+  );
   reporter.clear();
-  output.document({ link: link.name, steps: all, remaining });
-  printTable(output, styles, columns, all);
+  output.document({ link: link.name, steps, remaining });
+  printTable(output, styles, columns, steps);
   for (const { what, url } of remaining) {
     reporter.warn(`Left for you: ${what}${url === null ? '' : ` at ${url}`}`);
   }
@@ -89,7 +89,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
       ? `"${link.name}" is unlinked.`
       : `"${link.name}" is still there. Try again, or delete it here only: gitlink unlink ${link.name} --forget`,
   );
-  return isGone ? exitCodes.done : exitCodes.partial;
+  return steps.some(({ state }) => state === 'failed') ? exitCodes.partial : exitCodes.done;
 }
 
 /** What a person pasted is theirs: it is ended only when they say so. */
@@ -99,9 +99,13 @@ async function chooseRevocation(session: Session, link: LinkRecord, flags: Unlin
   if (link.credentialOrigin === 'obtained') return true;
   if (!session.prompter.canAsk || session.saysYes || flags.dryRun === true) return false;
   return session.prompter.confirm(
-    `End the token at ${toShortHost(link.host)}, too? You made it yourself.`,
+    `Revoke the token at ${toShortHost(link.host)}, too? You made it yourself, so something else may use it.`,
     false,
   );
+}
+
+function toMinute(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function describePlan(link: LinkRecord, plan: readonly UnlinkStep[]): string {
@@ -109,18 +113,8 @@ function describePlan(link: LinkRecord, plan: readonly UnlinkStep[]): string {
   const parts = [
     ...(hooks > 0 ? [`remove ${hooks} webhook${hooks === 1 ? '' : 's'}`] : []),
     ...(plan.some(({ what, state }) => what === 'revoke' && state === 'planned') ? ['revoke the token'] : []),
+    ...(plan.some(({ what }) => what === 'git') ? ['undo the git setup'] : []),
     'delete the secret and the link',
   ];
   return `Unlink "${link.name}" (${link.account.login ?? 'unknown account'} at ${toShortHost(link.host)}): ${parts.join(', ')}?`;
-}
-
-/** The link is gone by then: what git's configuration does must not make that look undone. */
-async function undoGit(session: Session, link: LinkRecord): Promise<UnlinkStep[]> {
-  try {
-    const isUndone = await undoGitForHost(session, link.host);
-    return isUndone ? [{ what: 'git', subject: link.host, state: 'done', reason: null }] : [];
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : null;
-    return [{ what: 'git', subject: link.host, state: 'failed', reason }];
-  }
 }
