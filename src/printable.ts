@@ -1,6 +1,6 @@
 /**
  * Characters that can move the cursor, hide or reorder text on a terminal: controls (C0, DEL, C1), line and
- * paragraph separators, format characters (bidirectional controls, zero-width, tags), surrogates left alone.
+ * paragraph separators, format characters (bidirectional controls, zero-width, tags), lone surrogates, blank letters.
  */
 const unsafeCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\u115F\u1160\u3164\uFFA0]/gu;
 

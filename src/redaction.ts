@@ -19,9 +19,12 @@ const secretPatterns: readonly RegExp[] = [
   /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?/g,
 ];
 
-/** Values that are secret because of the word before them. */
+/**
+ * Values that are secret because of the word before them. Behind `token` and its like most words of a sentence
+ * are none, so that one digit or capital is asked for.
+ */
 const contextPatterns: readonly RegExp[] = [
-  /\b((?:Bearer|Basic|token)[ =:]{1,3})[\w.~+/=-]{8,}/gi,
+  /\b((?:[Bb]earer|BEARER|[Bb]asic|BASIC|[Tt]oken|TOKEN)[ =:]{1,3})(?=[\w.~+/=-]{0,256}[A-Z0-9])[\w.~+/=-]{8,}/g,
   /(:\/\/)[^\s/:@]{1,256}:[^\s/@]{1,1024}(?=@)/g,
   /\b((?:access_token|refresh_token|client_secret|password|code_verifier|private_token)["']?[=:]\s?["']?)[^\s"'&]{4,}/gi,
 ];
@@ -35,7 +38,8 @@ const contextPatterns: readonly RegExp[] = [
  */
 export function redact(text: string): string {
   let result = text;
-  for (const value of listLiveSecrets()) {
+  // The longest first: a secret may hold another one.
+  for (const value of [...listLiveSecrets()].sort((a, b) => b.length - a.length)) {
     for (const form of toEncodedForms(value)) {
       if (result.includes(form)) result = result.replaceAll(form, replacement);
     }

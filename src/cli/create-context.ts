@@ -33,6 +33,7 @@ export function createContext(options: ContextOptions): OperationContext {
     platform: runtime.platform,
     command: options.command,
     waitLimitMs: lockWaitMs,
+    getSignal: () => runtime.signal,
   });
   const links = createLinkStore({
     configDirectory: directories.config,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { capabilityWords } from '../operations/judge-scopes.ts';
@@ -38,9 +39,14 @@ export function addCredentialFlags(command: Command): Command {
       collectList,
     )
     .option('--expires <date>', 'when the token ends, where the host does not tell: 2027-03-31')
-    .option('--ca-file <file>', 'trust the authorities in this PEM file, too')
+    .option('--ca-file <file>', 'trust the authorities in this PEM file, too', toAbsolutePath)
     .option('--allow-http', 'accept a host without TLS: everything can be read on the way')
-    .option('--passphrase-file <file>', 'where the passphrase of the encrypted file stands');
+    .option('--passphrase-file <file>', 'where the passphrase of the encrypted file stands', toAbsolutePath);
+}
+
+/** The path is kept, and git's helper opens it from another folder. */
+function toAbsolutePath(path: string): string {
+  return resolve(path);
 }
 
 /** @throws UsageError for a word that is no purpose. */
@@ -68,12 +74,13 @@ export async function obtainToken(
 ): Promise<Secret> {
   const places = [flags.withToken, flags.tokenFile, flags.tokenEnv].filter((place) => place !== undefined);
   if (places.length > 1) throw new UsageError('Name one place for the token, not several.');
-  if (flags.withToken === true) return toToken(await readStandardInput(session), 'standard input');
-  if (flags.tokenFile !== undefined) return toToken(await readTextFile(flags.tokenFile), flags.tokenFile);
+  if (flags.withToken === true) return toSecret(await readStandardInput(session), 'standard input', 'token');
+  if (flags.tokenFile !== undefined)
+    return toSecret(await readTextFile(flags.tokenFile), flags.tokenFile, 'token');
   if (flags.tokenEnv !== undefined) {
     const value = session.runtime.env[flags.tokenEnv];
     if (value === undefined) throw new UsageError(`The variable ${flags.tokenEnv} is not set.`);
-    return toToken(value, flags.tokenEnv);
+    return toSecret(value, flags.tokenEnv, 'token');
   }
   const page = provider.tokenPage(host, readCapabilities(flags.for));
   if (!session.prompter.canAsk) {
@@ -84,17 +91,19 @@ export async function obtainToken(
   session.reporter.note(`Make a token at ${page.url}`);
   session.reporter.note(page.instructions);
   const token = await session.prompter.askSecret('Paste the token', '--with-token');
-  return toToken(token.reveal(), 'the answer');
+  return toSecret(token.reveal(), 'the answer', 'token');
 }
 
-/** Reads a secret that a person pipes in or keeps in a file: one line. */
-export function toToken(text: string, place: string): Secret {
-  const token = text.trim();
-  if (token === '') throw new UsageError(`There is no token in ${place}: it is empty.`);
-  if (/\s/.test(token))
-    throw new UsageError(`${place} holds more than one line or word; a token is one word.`);
-  if (token.length > tokenLengthLimit) throw new UsageError(`What ${place} holds is too long for a token.`);
-  return new Secret(token);
+/** What a person pipes in or keeps in a file. */
+export type SecretKind = 'token' | 'webhook secret';
+
+/** Reads a secret that a person pipes in or keeps in a file: one word. */
+export function toSecret(text: string, place: string, kind: SecretKind): Secret {
+  const word = text.trim();
+  if (word === '') throw new UsageError(`There is no ${kind} in ${place}: it is empty.`);
+  if (/\s/.test(word)) throw new UsageError(`${place} holds more than one word; a ${kind} is one word.`);
+  if (word.length > tokenLengthLimit) throw new UsageError(`What ${place} holds is too long for a ${kind}.`);
+  return new Secret(word);
 }
 
 /** Reads standard input to its end; a person at a terminal is told what is waited for. */

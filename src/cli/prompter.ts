@@ -70,7 +70,8 @@ export function createPrompter(options: PrompterOptions): Prompter {
       }, flag),
     askSecret: (message, flag) =>
       prompt(
-        async ({ password }, streams) => new Secret((await password({ message, mask: '*' }, streams)).trim()),
+        async ({ password }, streams) =>
+          new Secret((await password({ message, mask: '*', toggleMask: false }, streams)).trim()),
         flag,
       ),
     confirm: async (message, usual) => {
@@ -93,8 +94,14 @@ export function createPrompter(options: PrompterOptions): Prompter {
         const done = '\u0000done';
         for (;;) {
           const answer = await search(
-            { message, pageSize: 12, source: (term) => toSearchChoices(choices, selected, term ?? '', done) },
-            streams,
+            {
+              message,
+              pageSize: 12,
+              source: (term) => toSearchChoices(choices, selected, term ?? '', done),
+            },
+            // One line for the whole checklist, not one for every tick. The next question begins at "Done", so
+            // that a name, Enter, another name, Enter, and Enter is all that it takes.
+            { ...streams, clearPromptOnDone: true },
           );
           if (answer === done)
             return choices.map(({ value }) => value).filter((value) => selected.has(value));

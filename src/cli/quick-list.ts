@@ -56,7 +56,9 @@ export function tryQuickList(
 
 /** @returns null for records that are not as gitlink writes them. */
 function readPlainRecords(path: string): readonly LinkRecord[] | null {
-  const records = JSON.parse(readPrivateFile(path)?.toString('utf8') ?? 'null') as {
+  const bytes = readPrivateFile(path);
+  const text = bytes === null ? 'null' : new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  const records = JSON.parse(text) as {
     readonly version?: unknown;
     readonly links?: unknown;
   } | null;

@@ -28,6 +28,7 @@ export function printTable<Row>(
     for (const row of rows) output.data(toTabbedLine(columns, row));
     return;
   }
+  if (rows.length === 0) return;
   const cells = rows.map((row) => columns.map((column) => toPrintable(column.cell(row))));
   const widths = fitWidths(columns, cells, output.columns);
   const headers = columns.map((column, index) => pad(column.header, widths[index] ?? 0));
@@ -53,7 +54,7 @@ function fitWidths<Row>(
   available: number,
 ): number[] {
   const widths = columns.map((column, index) =>
-    Math.max(measure(column.header), ...cells.map((row) => measure(row[index] ?? ''))),
+    cells.reduce((widest, row) => Math.max(widest, measure(row[index] ?? '')), measure(column.header)),
   );
   const least = columns.map((column) => Math.max(column.least ?? 4, measure(column.header)));
   const total = (): number => widths.reduce((sum, width) => sum + width, gap.length * (widths.length - 1));
@@ -78,8 +79,9 @@ function pad(text: string, width: number): string {
   return `${cut}…${' '.repeat(Math.max(0, width - 1 - measure(cut)))}`;
 }
 
+/** East Asian Wide and Fullwidth (UAX #11), rather more than fewer: too wide a cell breaks the table. */
 const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+  /[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2fb}\u{1d300}-\u{1d376}\u{1f200}-\u{1f265}\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 
 /** The columns that a text takes on a terminal: wide characters two, combining ones none. */
 export function measure(text: string): number {

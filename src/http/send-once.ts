@@ -1,4 +1,4 @@
-import { UnreachableError } from '../errors.ts';
+import { GitlinkError, UnreachableError } from '../errors.ts';
 import { ConnectionFault, toConnectionFault } from './connection-fault.ts';
 
 /** What one try may cost. */
@@ -74,7 +74,7 @@ export async function sendOnce(
     ending.abort();
     if (signal.aborted) throw signal.reason;
     if (ending.signal.reason instanceof ConnectionFault) throw ending.signal.reason;
-    throw error instanceof UnreachableError ? error : toConnectionFault(error);
+    throw error instanceof GitlinkError ? error : toConnectionFault(error);
   } finally {
     clearTimeout(firstByteTimer);
     clearTimeout(totalTimer);

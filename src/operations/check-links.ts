@@ -1,4 +1,4 @@
-import { GitlinkError } from '../errors.ts';
+import { GitlinkError, UsageError } from '../errors.ts';
 import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
@@ -20,15 +20,20 @@ export async function checkLinks(
     links.map(async (link) => {
       // A link that is being unlinked is not brought back to life by a check.
       if (link.status === 'unlinking') return;
-      findings.set(link.id, await checkLink(context, link, secrets.get(link.credentialItem)));
+      findings.set(toKey(link), await checkLink(context, link, secrets.get(link.credentialItem)));
     }),
   );
   const checkedAt = context.clock.now();
   const records = await context.links.change((before) => ({
     ...before,
-    links: before.links.map((link) => applyFinding(link, findings.get(link.id), checkedAt)),
+    links: before.links.map((link) => applyFinding(link, findings.get(toKey(link)), checkedAt)),
   }));
   return records.links.filter((link) => links.some(({ id }) => id === link.id));
+}
+
+/** With its credential: what was found of one says nothing about a successor that came meanwhile. */
+function toKey({ id, credentialItem }: LinkRecord): string {
+  return `${id} ${credentialItem}`;
 }
 
 async function readSecrets(
@@ -55,6 +60,11 @@ async function checkLink(
     const identity = await provider.identify(access);
     return { status: 'ok', statusReason: null, identity };
   } catch (error) {
+    // A link's own CA file that is gone is the fault of one link; else the surroundings of all are wrong.
+    if (error instanceof UsageError && link.caFile !== null) {
+      context.reporter.warn(`${link.name}: ${error.message}`);
+      return { status: 'unreachable', statusReason: 'caFile', identity: null };
+    }
     return toFinding(error);
   }
 }

@@ -1,4 +1,4 @@
-import { AuthError, StorageError, UnsupportedError } from '../errors.ts';
+import { AuthError, ForbiddenError, GitlinkError, StorageError, UnsupportedError } from '../errors.ts';
 import type { Credential, HostAccess, HostDescription, Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
@@ -45,12 +45,18 @@ export async function openAccess(
  * Opens a stored link: reads its credential and makes the way to its host.
  *
  * @throws StorageError when the secret store does not answer or the secret is not there.
+ * @throws ForbiddenError for a link that is being unlinked.
  */
 export async function openLink(
   context: OperationContext,
   link: LinkRecord,
   signal?: AbortSignal,
 ): Promise<OpenLink> {
+  if (link.status === 'unlinking') {
+    throw new ForbiddenError(`"${link.name}" is being unlinked, so it can do nothing else.`, {
+      hint: `To finish that: gitlink unlink ${link.name}`,
+    });
+  }
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
   if (!item) throw secretMissing(link);
@@ -87,7 +93,10 @@ export function secretMissing(link: LinkRecord): StorageError {
 }
 
 /**
- * Runs work that asks a link's host. When the host refuses the credential, the link says so from then on.
+ * Runs work that asks a link's host. When the host refuses the credential, the link says so from then on. A 401
+ * may be the word of a proxy, or about one request alone, so the adapter is asked before it is believed.
+ *
+ * @throws AuthError when the credential is refused; whatever else the work, or asking again, threw.
  */
 export async function whileTrusted<T>(
   context: OperationContext,
@@ -97,7 +106,7 @@ export async function whileTrusted<T>(
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'auth')) throw error;
+    if (!isAuthError(error) || !(await isRefused(context, link))) throw error;
     await updateLink(context, link.id, (current) => ({
       ...current,
       status: 'revoked',
@@ -108,6 +117,22 @@ export async function whileTrusted<T>(
       hint: `Give the link a new one with: gitlink relink ${link.name}`,
     });
   }
+}
+
+/** @throws UnreachableError when it is not the host that answers. */
+async function isRefused(context: OperationContext, link: LinkRecord): Promise<boolean> {
+  const { provider, access } = await openLink(context, link);
+  try {
+    await provider.identify(access);
+    return false;
+  } catch (error) {
+    if (isAuthError(error)) return true;
+    throw error;
+  }
+}
+
+function isAuthError(error: unknown): boolean {
+  return error instanceof GitlinkError && error.code === 'auth';
 }
 
 /** Changes one link's record, if it is still there. */

@@ -51,5 +51,11 @@ async function assertNamespaceExists({ link, provider, access }: OpenLink, names
   for await (const { path } of provider.listNamespaces(access)) {
     if (path.toLowerCase() === namespace.toLowerCase()) return;
   }
+  // An account may work in repositories of a namespace that it is no member of, and the restriction leave out both.
+  if (link.restriction.mode === 'restricted') {
+    for await (const repository of provider.listRepositories(access, namespace)) {
+      if (isInNamespace(repository, namespace)) return;
+    }
+  }
   throw new NotFoundError(`"${link.name}" does not reach a namespace ${namespace} at ${link.host}.`);
 }

@@ -1,8 +1,9 @@
-import { NotFoundError, UsageError } from '../errors.ts';
-import type { Revocation } from '../providers/provider.ts';
+import { GitlinkError, NotFoundError, UsageError } from '../errors.ts';
+import type { Credential, Revocation } from '../providers/provider.ts';
+import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
-import { openLinkWith } from './host-access.ts';
+import { openLinkWith, requireProvider } from './host-access.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import type { VerifiedCredential } from './link-account.ts';
 import { nameCredentialItem, packCredential, unpackCredential } from './stored-credential.ts';
@@ -20,8 +21,15 @@ export interface RelinkRequest {
 
 export interface RelinkResult {
   readonly link: LinkRecord;
-  /** What became of the old credential at the host; null when it was left alone or could not be read. */
-  readonly oldCredential: Revocation | null;
+  /** What became of the old credential at the host; null when it was left alone. */
+  readonly oldCredential: Revocation | FailedRevocation | null;
+}
+
+/** The old credential may still work: the host could not be asked, or the secret was not in the store any more. */
+export interface FailedRevocation {
+  readonly outcome: 'failed';
+  readonly reason: string;
+  readonly pageUrl: string;
 }
 
 /**
@@ -37,7 +45,7 @@ export async function relink(
   const { description, credential, identity } = request.verified;
   assertSameAccount(link, request);
   const vault = await context.openVault(link.storage);
-  const oldSecret = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  const old = tryUnpack((await vault.read([link.credentialItem])).get(link.credentialItem));
   const newSecret = packCredential({ ...credential, kind: identity.credentialKind });
   const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
 
@@ -65,22 +73,49 @@ export async function relink(
         allowHttp: request.allowHttp || current.allowHttp,
       };
     });
-    return { ...records, links };
+    // From here on no record names the old secret: should the rest not happen, this does.
+    const intent = { item: link.credentialItem, storage: link.storage, createdAt: context.clock.now() };
+    return { ...records, links, intents: [...records.intents, intent] };
   };
   context.reporter.status('Storing the credential…');
   const records = await keepSecret(context, link.storage, item, newSecret, settle);
 
-  let oldCredential: Revocation | null = null;
-  const isSame = oldSecret !== undefined && unpackCredential(oldSecret).token.equals(credential.token);
-  if (request.revokeOld && oldSecret && !isSame) {
-    const { provider, access } = await openLinkWith(context, link, unpackCredential(oldSecret));
-    context.reporter.status('Revoking the old credential…');
-    oldCredential = (await provider.revoke?.(access)) ?? null;
-  }
+  const isSame = old?.token.equals(credential.token) ?? false;
+  const oldCredential = request.revokeOld && !isSame ? await revokeOld(context, link, old) : null;
   await dropSecrets(context, link.storage, [link.credentialItem], (before) => before);
   const changed = records.links.find(({ id }) => id === link.id);
   if (!changed) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
   return { link: changed, oldCredential };
+}
+
+/** A damaged item is one of the reasons to relink. */
+function tryUnpack(item: Secret | undefined): Credential | null {
+  try {
+    return item ? unpackCredential(item) : null;
+  } catch (error) {
+    if (error instanceof GitlinkError) return null;
+    throw error;
+  }
+}
+
+/** The link works by now, so that a host that does not answer is told and not thrown. */
+async function revokeOld(
+  context: OperationContext,
+  link: LinkRecord,
+  old: Credential | null,
+): Promise<Revocation | FailedRevocation | null> {
+  const provider = requireProvider(link);
+  const pageUrl = provider.tokenPage(link.host, []).url;
+  if (!old) return { outcome: 'failed', reason: `it is no longer in the ${link.storage}.`, pageUrl };
+  if (!provider.revoke) return null;
+  context.reporter.status('Revoking the old credential…');
+  try {
+    const { access } = await openLinkWith(context, link, old);
+    return await provider.revoke(access);
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    return { outcome: 'failed', reason: error.message, pageUrl };
+  }
 }
 
 function assertSameAccount(link: LinkRecord, request: RelinkRequest): void {

@@ -58,11 +58,6 @@ export function beginKeychainRead(options: KeychainReadOptions): KeychainRead {
   };
 }
 
-/** Reads one item at once. */
-export function readKeychainItem(item: string, options: KeychainReadOptions): Promise<Secret | null> {
-  return beginKeychainRead(options).finish(item);
-}
-
 /** Loaded only where it is used: on Linux the helper starts without the library, its loader and the hash functions. */
 async function readFromLibrary(item: string): Promise<string | null> {
   const [{ createChunkedItems }, entries] = await Promise.all([

@@ -44,11 +44,15 @@ export function registerConfig(cli: Cli): void {
           output.data(current);
         } else if (action === 'set') {
           if (value === undefined) throw new UsageError(`A value for ${name} is needed.`);
-          (await openSettingsForChange(directories.config)).set(name, value);
+          await context.withLock('settings', async () =>
+            (await openSettingsForChange(directories.config)).set(name, value),
+          );
           output.document({ preferences: [{ name, value }] });
           reporter.note(`${name} is now ${value}.`);
         } else if (action === 'unset') {
-          (await openSettingsForChange(directories.config)).unset(name);
+          await context.withLock('settings', async () =>
+            (await openSettingsForChange(directories.config)).unset(name),
+          );
           output.document({ preferences: [{ name, value: null }] });
           reporter.note(`${name} is no longer set.`);
         } else {

@@ -42,7 +42,7 @@ export function registerList(cli: Cli): void {
         printTable(output, styles, linkColumns, links);
         if (links.length === 0) reporter.note(explainEmptiness(all.length, flags));
         if (days !== null && links.length > 0) return exitCodes.partial;
-        return flags.check === true && !links.every(isSound) ? exitCodes.partial : exitCodes.done;
+        return flags.check === true && !all.every(isSound) ? exitCodes.partial : exitCodes.done;
       }),
     );
 }

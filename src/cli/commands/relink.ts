@@ -1,3 +1,4 @@
+import { exitCodes } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { requireProvider } from '../../operations/host-access.ts';
 import { relink } from '../../operations/relink.ts';
@@ -26,7 +27,7 @@ export function registerRelink(cli: Cli): void {
     );
 }
 
-async function run(session: Session, name: string | undefined, flags: RelinkFlags): Promise<void> {
+async function run(session: Session, name: string | undefined, flags: RelinkFlags): Promise<number> {
   const { context, output, reporter } = session;
   const link = await session.chooseLink(name);
   const expiresAt = readExpiry(flags.expires, context.clock.now());
@@ -52,9 +53,15 @@ async function run(session: Session, name: string | undefined, flags: RelinkFlag
   if (oldCredential?.outcome === 'impossible') {
     reporter.warn(`The old one still works: ${oldCredential.reason}. Delete it at ${oldCredential.pageUrl}`);
   }
+  if (oldCredential?.outcome === 'failed') {
+    reporter.warn(
+      `The old one may still work, because it could not be revoked: ${oldCredential.reason} Delete it at ${oldCredential.pageUrl}`,
+    );
+  }
   if (flags.revokeOld !== true) {
     const page = recognised.provider.tokenPage(link.host, []).url;
     reporter.note(`The old one was left alone; if it is not needed, delete it at ${page}`);
   }
   output.document({ link: describeLinks(context, [changed])[0] });
+  return oldCredential?.outcome === 'failed' ? exitCodes.partial : exitCodes.done;
 }

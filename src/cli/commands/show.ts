@@ -72,7 +72,7 @@ function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[]
   const { webhook } = link;
   if (webhook === null) return [['webhooks', 'none']];
   const hooks = findOwnWebhooks(context, link);
-  const isUnfinished = webhook.nextSecretItem !== null && webhook.secretItem !== null;
+  const isUnfinished = webhook.nextSecretItem !== null;
   const done = hooks.filter(
     ({ state, secretItem }) => state === 'confirmed' && secretItem === webhook.nextSecretItem,
   );
@@ -100,6 +100,6 @@ function printFacts({ output, styles }: Session, facts: readonly Fact[]): void {
   const width = Math.max(...facts.map(([name]) => name.length));
   for (const [name, value] of facts) {
     const label = output.isTerminal ? styles.faint(name.padEnd(width + 2)) : `${name}\t`;
-    output.data(`${label}${toPrintable(value)}`);
+    output.data(`${label}${toPrintable(value, output.isTerminal ? undefined : Infinity)}`);
   }
 }

@@ -1,4 +1,5 @@
-import { AuthError } from '../../errors.ts';
+import { AuthError, UnreachableError } from '../../errors.ts';
+import type { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { Authorization } from '../../http/host-client.ts';
 import type { Account, Capability, HostAccess, Identity, Revocation, TokenPage } from '../provider.ts';
 import * as endpoints from './endpoints.ts';
@@ -16,10 +17,27 @@ export async function identify(access: HostAccess): Promise<Identity> {
     return await describe(access);
   } catch (error) {
     if (!endpoints.isAnswer(error, 401)) throw error;
+    assertOwnWord(access, error);
     throw new AuthError(`${access.host} does not accept this token: it is wrong, or it was deleted there.`, {
       hint: `Make a new one at ${toTokenPageUrl(access.host)}`,
     });
   }
+}
+
+/**
+ * Gitea and Forgejo explain every refusal; one without a word is that of a proxy in between, and says nothing
+ * about the token.
+ *
+ * @throws UnreachableError
+ */
+function assertOwnWord(access: HostAccess, error: HostAnswerError): void {
+  if (error.hostMessage !== null) return;
+  throw new UnreachableError(
+    `${access.host} answered 401 without a word of its own: something is in between.`,
+    {
+      hint: 'A proxy or a sign-in page? Open the address in a browser to see what answers there.',
+    },
+  );
 }
 
 async function describe(access: HostAccess): Promise<Identity> {
@@ -60,8 +78,9 @@ export async function revoke(access: HostAccess): Promise<Revocation> {
     }
     return await revokeByList(access);
   } catch (error) {
-    if (endpoints.isAnswer(error, 401)) return { outcome: 'alreadyDead' };
-    throw error;
+    if (!endpoints.isAnswer(error, 401)) throw error;
+    assertOwnWord(access, error);
+    return { outcome: 'alreadyDead' };
   }
 }
 
