@@ -23,7 +23,7 @@ const owners: Readonly<Record<string, string>> = {
   commander: 'cli',
   chalk: 'cli',
   '@inquirer/prompts': 'cli',
-  open: 'cli',
+  open: 'oauth',
   conf: 'store',
   '@napi-rs/keyring': 'vault',
   undici: 'http',
@@ -107,6 +107,8 @@ describe('architecture', () => {
       'http/proxy-choice.ts',
       'http/transport.ts',
       'http/write-request.ts',
+      'oauth/authorization-code.ts',
+      'oauth/endpoint.ts',
       'operations/receiver-command.ts',
       'operations/stored-credential.ts',
     ];

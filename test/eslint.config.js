@@ -9,6 +9,8 @@ const everywhere = [
   onlyIn('conf', 'src/store'),
   onlyIn('@napi-rs/keyring', 'src/vault'),
   onlyIn('undici', 'src/http'),
+  onlyIn('oauth4webapi', 'src/oauth'),
+  onlyIn('open', 'src/oauth'),
 ];
 
 function allow(folder, names) {
@@ -55,4 +57,5 @@ export default tseslint.config(
   allow('store', ['conf']),
   allow('vault', ['@napi-rs/keyring']),
   allow('http', ['undici']),
+  allow('oauth', ['oauth4webapi', 'open']),
 );

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { CancelledError } from '../../src/errors.ts';
 import { Secret } from '../../src/secret.ts';
-import { readKeychainItem } from '../../src/vault/read-keychain-item.ts';
+import { beginKeychainRead } from '../../src/vault/read-keychain-item.ts';
 import { type DoubleFault, startMuteBus } from '../support/secret-service.ts';
 import { bundle } from './bundle.ts';
 import {
@@ -60,7 +60,7 @@ describe.skipIf(isSecretServiceMissing())('B2: with a Secret Service that goes w
   ])("%s: git's helper is told %s in time", async ([double, fault], context) => {
     const { env } = await useSession(context, double);
     const startedAt = performance.now();
-    const reading = readKeychainItem('credential.a.1', { deadlineMs: 1000, env });
+    const reading = beginKeychainRead({ deadlineMs: 1000, env }).finish('credential.a.1');
     await context.expect(reading).rejects.toMatchObject({ fault, exitCode: 8 });
     context.expect(performance.now() - startedAt).toBeLessThan(1500);
   });
@@ -80,7 +80,7 @@ describe.skipIf(isSecretServiceMissing())('B2: with a Secret Service that goes w
 
   test('a read does not begin with a call of which gnome-keyring can die', async (context) => {
     const { env } = await useSession(context, 'diesOfHaste');
-    const secret = await readKeychainItem('credential.a.1', { deadlineMs, env });
+    const secret = await beginKeychainRead({ deadlineMs, env }).finish('credential.a.1');
     expect(secret?.reveal()).toBe('double-canary');
   });
 
@@ -158,7 +158,7 @@ describe('B2: with a bus that goes wrong', () => {
     for (const call of [() => vault.read(['a']), () => vault.check(), () => vault.remove('a')]) {
       await context.expect(call()).rejects.toMatchObject({ fault });
     }
-    const reading = readKeychainItem('a', { deadlineMs: 500, env: session.env });
+    const reading = beginKeychainRead({ deadlineMs: 500, env: session.env }).finish('a');
     await context.expect(reading).rejects.toMatchObject({ fault });
     vault.close();
     await waitForChildren(0, session.home);

@@ -9,7 +9,7 @@ import {
   type KeychainVault,
   type KeychainVaultOptions,
 } from '../../src/vault/keychain-vault.ts';
-import { readKeychainItem } from '../../src/vault/read-keychain-item.ts';
+import { beginKeychainRead } from '../../src/vault/read-keychain-item.ts';
 import { VaultError } from '../../src/vault/vault.ts';
 import {
   type DoubleFault,
@@ -105,7 +105,7 @@ export async function expectEveryCall(
     write: () => vault.write('credential.a.1', new Secret('refused-canary')),
     remove: () => vault.remove('credential.a.1'),
     ...(options.childPath === undefined && {
-      help: () => readKeychainItem('credential.a.1', { deadlineMs, env }),
+      help: () => beginKeychainRead({ deadlineMs, env }).finish('credential.a.1'),
     }),
   };
   for (const [name, call] of Object.entries(calls)) {

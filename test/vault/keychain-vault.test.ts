@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '../../src/secret.ts';
 import type { KeychainVault } from '../../src/vault/keychain-vault.ts';
-import { readKeychainItem } from '../../src/vault/read-keychain-item.ts';
+import { beginKeychainRead } from '../../src/vault/read-keychain-item.ts';
 import { runVaultContract } from '../contracts/vault-contract.ts';
 import { createHome, startKeyring, startSession } from '../support/secret-service.ts';
 import { bundle, keychainChild, nowhere } from './bundle.ts';
@@ -48,8 +48,10 @@ describe.skipIf(isSecretServiceMissing())('with gnome-keyring', () => {
     const { env } = session;
     context.onTestFinished(await startKeyring(session, 'unlocked'));
     await useVault(context, env).write('credential.a.1', new Secret('kept-canary'));
-    expect((await readKeychainItem('credential.a.1', { deadlineMs, env }))?.reveal()).toBe('kept-canary');
-    expect(await readKeychainItem('credential.missing.1', { deadlineMs, env })).toBeNull();
+    expect((await beginKeychainRead({ deadlineMs, env }).finish('credential.a.1'))?.reveal()).toBe(
+      'kept-canary',
+    );
+    expect(await beginKeychainRead({ deadlineMs, env }).finish('credential.missing.1')).toBeNull();
   });
 
   test('B3: a locked keychain is not an empty one, and keeps what it has', async (context) => {
@@ -124,7 +126,7 @@ describe.skipIf(isSecretServiceMissing())('with a stuck child', () => {
 describe('without a keychain', () => {
   test('B4: it is unavailable at once without D-Bus, and the choices are named', async (context) => {
     await expectEveryCall(context, { PATH: process.env['PATH'] }, 'unavailable', /D-Bus/);
-    await expect(readKeychainItem('a', { deadlineMs, env: {} })).rejects.toMatchObject({
+    await expect(beginKeychainRead({ deadlineMs, env: {} }).finish('a')).rejects.toMatchObject({
       exitCode: 8,
       hint: expect.stringMatching(/--store file.*GITLINK_TOKEN/) as string,
     });
