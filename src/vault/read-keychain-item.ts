@@ -1,6 +1,5 @@
 import { Secret } from '../secret.ts';
 import { runWithDeadline } from './deadline.ts';
-import { findItemLengthLimit } from './keychain.ts';
 import { readSecretService } from './secret-service.ts';
 import { createKeychainError } from './keychain.ts';
 
@@ -38,7 +37,11 @@ export function beginKeychainRead(options: KeychainReadOptions): KeychainRead {
   });
   chosen.catch(() => undefined);
   const reading = runWithDeadline(options, async (signal) => {
-    if (process.platform !== 'linux') return readFromLibrary(await chosen);
+    if (process.platform !== 'linux') {
+      // On Linux the helper starts without the library, its loader and the hash functions.
+      const { readLibraryItem } = await import('./library-items.ts');
+      return readLibraryItem(await chosen);
+    }
     signal.addEventListener('abort', () => connection.abort(signal.reason));
     const items = chosen.then((item) => [item]);
     const { found, locked } = await readSecretService(items, { env, signal: connection.signal });
@@ -56,21 +59,4 @@ export function beginKeychainRead(options: KeychainReadOptions): KeychainRead {
     },
     abandon: () => connection.abort(createKeychainError('unavailable', 'The keychain was not needed.')),
   };
-}
-
-/** Loaded only where it is used: on Linux the helper starts without the library, its loader and the hash functions. */
-async function readFromLibrary(item: string): Promise<string | null> {
-  const [{ createChunkedItems }, entries] = await Promise.all([
-    import('./chunked-items.ts'),
-    import('./keychain-entry.ts'),
-  ]);
-  const items = createChunkedItems(
-    {
-      read: entries.readKeychainEntry,
-      write: entries.writeKeychainEntry,
-      remove: entries.removeKeychainEntry,
-    },
-    findItemLengthLimit(process.platform),
-  );
-  return items.read(item);
 }

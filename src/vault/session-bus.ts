@@ -87,6 +87,8 @@ export function connectSessionBus(socketPath: string, signal: AbortSignal): Sess
   // Everything that can be said without an answer goes out at once, as systemd's client does it: each round trip
   // that is waited for costs git's helper a part of a millisecond.
   const user = Buffer.from(String(process.getuid?.() ?? 0)).toString('hex');
+  socket.cork();
+  process.nextTick(() => socket.uncork());
   socket.write(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`);
   call({
     destination: 'org.freedesktop.DBus',

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** Builds what is published: dist/ with everything but the keychain binding inside. */
@@ -77,8 +77,8 @@ await mkdir('dist');
 const apartFromHelper = {
   name: 'apart-from-helper',
   setup({ onResolve }) {
-    onResolve({ filter: /[\\/]helper-storage\.ts$/ }, () => ({
-      path: './helper-storage.cjs',
+    onResolve({ filter: /[\\/](?:helper-storage|library-items)\.ts$/ }, ({ path }) => ({
+      path: `./${basename(path, '.ts')}.cjs`,
       external: true,
     }));
   },
@@ -103,6 +103,7 @@ const results = await Promise.all([
   build({ ...single, entryPoints: ['src/start.ts'] }),
   build({ ...single, entryPoints: ['src/credential-helper.ts'], plugins: [apartFromHelper] }),
   build({ ...single, entryPoints: ['src/operations/helper-storage.ts'] }),
+  build({ ...single, entryPoints: ['src/vault/library-items.ts'] }),
   build({ ...shared, entryPoints: ['src/vault/keychain-child.ts'], splitting: false }),
 ]);
 await writeFile('dist/THIRD-PARTY-LICENSES.txt', await collectLicences(results));
