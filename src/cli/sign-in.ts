@@ -48,18 +48,20 @@ export async function signIn(
   const verified = await verifyCredential(session.context, provider, description, credential, {
     caFile: flags.caFile ?? null,
   });
-  warnAboutScopes(session, verified, capabilities);
+  describeCredential(session, verified, capabilities);
   return verified;
 }
 
-/** Names what will not work, and what the credential could do beyond its purpose. */
-function warnAboutScopes(
+/** Shows the account, what will not work, and what the credential could do beyond its purpose. */
+function describeCredential(
   { reporter }: Session,
   { provider, identity }: VerifiedCredential,
   capabilities: readonly Capability[],
 ): void {
   if (identity.account.login === null) {
     reporter.warn('This token may not read its own account, so the account stays unknown.');
+  } else {
+    reporter.note(`It is a token of ${identity.account.login}.`);
   }
   const judgement = judgeScopes(provider, identity.scopes, capabilities);
   if (judgement === null) {

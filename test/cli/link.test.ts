@@ -18,6 +18,7 @@ describe('link', () => {
       input: `${token}\n`,
     });
     expect(run).toMatchObject({ exitCode: 0 });
+    expect(run.stderr).toContain('It is a token of ada.');
     expect(run.stderr).toContain(`Linked ada at ${gitea.url} as "gitea" (secret in the file).`);
     expect(run.json<LinkDocument>()).toMatchObject({
       schema: 1,

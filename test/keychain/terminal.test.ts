@@ -70,6 +70,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
     expect(run).toMatchObject({ exitCode: 0 });
     expect(run.stdout).toContain(`${gitea.url} is gitea 1.27.0.`);
     expect(run.stdout).toContain(`Make a token at ${gitea.url}/user/settings/applications`);
+    expect(run.stdout).toContain('Limited to acme.');
     expect(run.stdout).toContain('Linked ada');
     expect(run.stdout).toContain('helper = gitlink');
     expect(readLinks(sandbox)).toMatchObject([{ restriction: { namespaces: ['acme'] } }]);

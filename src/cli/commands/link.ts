@@ -160,6 +160,7 @@ async function chooseRestriction(
     }
     const namespaces = await prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, []);
     if (namespaces.length === 0) throw new CancelledError('Nothing was chosen, so nothing was linked.');
+    session.reporter.note(`Limited to ${namespaces.join(', ')}.`);
     return { namespaces, repositories: [] };
   }
   return null;
