@@ -9,7 +9,7 @@ import type { OperationContext } from './context.ts';
 import { findLink } from './find-link.ts';
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
-import { isOwned } from './remove-webhooks.ts';
+import { findOwnWebhooks, isOwned } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
 import {
   abandonRotation,
@@ -50,6 +50,8 @@ export interface RegenerateOutcome {
   readonly results: readonly VerifiedResult[];
   /** Hooks elsewhere that still have the previous secret, after a run over a part. */
   readonly pending: number;
+  /** Where hooks of the link are that no run changes any more. */
+  readonly outside: readonly string[];
 }
 
 /** How long requests under way may take to end after the first Ctrl-C, in milliseconds. */
@@ -94,14 +96,27 @@ async function regenerate(
   request.onPlan(plan);
   if (request.dryRun) {
     const results = plan.map((planned) => toPlannedResult(planned));
-    return { link, target, results, pending: 0 };
+    return { link, target, results, pending: 0, outside: [] };
   }
   const secret = await chooseSecret(context, request, open, target, plan);
   const results = await applyAll(context, request, { open, admin, target, secret }, plan);
   const isDone = results.every(({ state }) => state === 'confirmed' || state === 'skipped');
-  const pending = isPart ? countPending(context, link, secret) : 0;
+  const pending = isPart || request.mode === 'remove' ? countPending(context, link, secret) : 0;
   await settle(context, request, secret, isDone && pending === 0);
-  return { link: findLink(context.links.read(), link.name), target, results, pending };
+  const outside = isPart ? [] : listOutside(context, link, plan);
+  return { link: findLink(context.links.read(), link.name), target, results, pending, outside };
+}
+
+/** Hooks of the link where a run over everything does not come: out of its restriction, or at another level. */
+function listOutside(
+  context: OperationContext,
+  link: LinkRecord,
+  plan: readonly PlannedWebhook[],
+): readonly string[] {
+  const planned = new Set(plan.map(({ key }) => key));
+  return findOwnWebhooks(context, link)
+    .filter(({ place }) => !planned.has(place))
+    .map(({ label }) => label);
 }
 
 async function planAll(

@@ -76,6 +76,20 @@ describe('restrict', () => {
     expect(lifted.json<LinkDocument>().link.enforcement).toBe('none');
   });
 
+  test('webhooks that were kept out of reach are named by the next rotation, and removed with the last ones', async () => {
+    const linked = await createLinked();
+    await createHooks(linked);
+    await restrict(linked, 'acme', '--keep-webhooks');
+    const rotated = await regenerate(linked, ['--url', receiverUrl]);
+    expect(rotated).toMatchObject({ exitCode: 0 });
+    expect(rotated.stderr).toContain('out of reach or at another level: ada/notes, ada/site.');
+    const removed = await regenerate(linked, ['--remove']);
+    expect(removed).toMatchObject({ exitCode: 0 });
+    // The target is not forgotten while a hook of it is left.
+    const { link } = (await linked.sandbox.run(['show', '--json'])).json<LinkDocument>();
+    expect(link).toMatchObject({ webhook: { url: receiverUrl } });
+  });
+
   test('nothing can be added to a link that may be used for everything', async () => {
     const linked = await createLinked();
     const run = await restrict(linked, '--add', 'acme');

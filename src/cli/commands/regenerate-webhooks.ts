@@ -200,7 +200,7 @@ function explain(
   mode: WebhookMode,
 ): void {
   const { reporter } = session;
-  const { link, results, pending } = outcome;
+  const { link, results, pending, outside } = outcome;
   const summary = summarise(results);
   const parts = Object.entries(summary).filter(([, count]) => (count as number) > 0);
   const isDryRun = flags.dryRun === true;
@@ -215,6 +215,11 @@ function explain(
   } else if (pending > 0 && mode !== 'remove') {
     reporter.note(
       `${pending} hooks elsewhere still have the previous secret. To finish: gitlink regenerate-webhooks ${link.name}`,
+    );
+  }
+  if (outside.length > 0) {
+    reporter.warn(
+      `Webhooks of gitlink that were not touched, because they are out of reach or at another level: ${outside.join(', ')}.`,
     );
   }
   if (mode === 'rotate' && link.webhook !== null && flags.onSecret === undefined) {
