@@ -4,7 +4,7 @@ import { VaultError, type VaultFault } from './vault.ts';
 export const keychainService = 'gitlink';
 
 const choices =
-  'Unlock or install a keychain, or keep secrets in an encrypted file (`--store file`), or use an environment link (GITLINK_PROVIDER and GITLINK_TOKEN).';
+  'Unlock or install a keychain (such as gnome-keyring), or keep the secrets in an encrypted file: --store file with a passphrase (GITLINK_PASSPHRASE_FILE).';
 
 /** An error of the keychain, with the choices that a person has. */
 export function createKeychainError(fault: VaultFault, message: string): VaultError {

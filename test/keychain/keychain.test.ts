@@ -142,7 +142,7 @@ describe('B4: where there is no keychain', () => {
     expect(run).toMatchObject({ exitCode: 8 });
     const { error } = run.json<{ error: { code: string; hint: string } }>();
     expect(error.code).toBe('storage');
-    for (const choice of ['Unlock or install a keychain', '--store file', 'GITLINK_TOKEN']) {
+    for (const choice of ['Unlock or install a keychain', '--store file', 'GITLINK_PASSPHRASE_FILE']) {
       expect(error.hint).toContain(choice);
       expect(run.stderr).toContain(choice);
     }

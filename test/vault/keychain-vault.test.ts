@@ -128,7 +128,7 @@ describe('without a keychain', () => {
     await expectEveryCall(context, { PATH: process.env['PATH'] }, 'unavailable', /D-Bus/);
     await expect(beginKeychainRead({ deadlineMs, env: {} }).finish('a')).rejects.toMatchObject({
       exitCode: 8,
-      hint: expect.stringMatching(/--store file.*GITLINK_TOKEN/) as string,
+      hint: expect.stringMatching(/--store file.*GITLINK_PASSPHRASE_FILE/) as string,
     });
   });
 
