@@ -1,4 +1,4 @@
-import { GitlinkError } from '../errors.ts';
+import { GitlinkError, UnreachableError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
 import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
@@ -118,22 +118,37 @@ async function giveSecret(
 
 /** Makes a hook without ever making two: after a lost answer it looks before it tries again. */
 async function createOnce(
-  { admin, open }: ApplyQuestion,
+  question: ApplyQuestion,
   planned: PlannedWebhook,
   wanted: WantedWebhook,
 ): Promise<Webhook> {
+  const { admin, open } = question;
   for (let tries = 1; ; tries += 1) {
     try {
       return await admin.create(open.access, planned.place, wanted);
     } catch (error) {
       if (!isLostAnswer(error)) throw error;
-      const made = (await admin.list(open.access, planned.place)).filter(
-        (hook) =>
-          hook.url === wanted.url && !planned.before.includes(hook.id) && admin.isMarked(open.access, hook),
-      );
-      if (made[0]) return made[0];
+      const made = await findMade(question, planned, wanted.url);
+      if (made !== null) return made;
       if (tries >= createTries) throw error;
     }
+  }
+}
+
+/** Looks for the hook of a request whose answer was lost. Where even that fails, the next run finds out. */
+async function findMade(
+  { admin, open }: ApplyQuestion,
+  { place, before }: PlannedWebhook,
+  url: string,
+): Promise<Webhook | null> {
+  try {
+    const hooks = await admin.list(open.access, place);
+    const isMade = (hook: Webhook): boolean =>
+      hook.url === url && !before.includes(hook.id) && admin.isMarked(open.access, hook) !== false;
+    return hooks.find(isMade) ?? null;
+  } catch (error) {
+    if (error instanceof GitlinkError && error.code === 'cancelled') throw error;
+    throw new UnreachableError('The host did not say whether it made the webhook.');
   }
 }
 

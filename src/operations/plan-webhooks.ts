@@ -94,10 +94,10 @@ function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Web
   const known = hooks.filter((hook) => hook.id === entry?.hookId);
   const isOurUrl = (url: string): boolean => url === target.url || url === question.earlierUrl;
   const lost = findLost(entry, hooks).filter(
-    (each) => isOurUrl(each.url) && admin.isMarked(open.access, each),
+    (each) => isOurUrl(each.url) && admin.isMarked(open.access, each) !== false,
   );
   const sameUrl = hooks.filter((hook) => hook.url === target.url);
-  const marked = sameUrl.filter((hook) => admin.isMarked(open.access, hook)).reverse();
+  const marked = sameUrl.filter((hook) => admin.isMarked(open.access, hook) === true).reverse();
   const ours = [...new Set([...lost, ...known, ...marked])];
   const foreign = sameUrl.filter((hook) => !ours.includes(hook));
   const [hook = null, ...duplicates] = ours;

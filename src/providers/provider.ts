@@ -136,8 +136,11 @@ export interface WebhookAdmin {
 
   /** All hooks at a place, every page. */
   list(access: HostAccess, place: WebhookPlace): Promise<readonly Webhook[]>;
-  /** Whether a hook of the target's URL is gitlink's by its own mark: its name, where hooks have names. */
-  isMarked(access: HostAccess, hook: Webhook): boolean;
+  /**
+   * Whether a hook is gitlink's by its own mark: its name. Null on hosts where hooks have none; there only the
+   * journal tells ours from those that somebody made by hand.
+   */
+  isMarked(access: HostAccess, hook: Webhook): boolean | null;
   /** Whether a hook already listens to at least the wanted events; host names may not survive the round trip. */
   coversEvents(hook: Webhook, wanted: readonly string[]): boolean;
   /** Makes an enabled hook. Sent once: a lost answer is settled by looking. */

@@ -15,6 +15,7 @@ import {
   readSecret,
   receiverUrl,
   regenerate,
+  until,
   type WebhookDocument,
 } from './webhooks-kit.ts';
 
@@ -187,6 +188,30 @@ describe('regenerate-webhooks rotates', () => {
 });
 
 describe('regenerate-webhooks and hooks of the same URL', () => {
+  test('where hooks have no names, those that somebody else made are not taken for ours', async () => {
+    const linked = await createLinked({ gitea: { world: fourRepositories, flavour: 'forgejo' } });
+    const byHand = [addHook(linked.gitea, 'ada/site-0001'), addHook(linked.gitea, 'ada/site-0001')];
+    const removed = await regenerate(linked, ['--remove', '--url', receiverUrl]);
+    expect(removed).toMatchObject({ exitCode: 0 });
+    expect(linked.gitea.hooksOf('ada/site-0001')).toEqual(byHand);
+    const plan = await regenerate(linked, ['--url', receiverUrl, '--dry-run']);
+    expect(outcomesOf(plan)['ada/site-0001']).toBe('adopt planned');
+    const run = await regenerate(linked, ['--url', receiverUrl]);
+    expect(run).toMatchObject({ exitCode: 0 });
+    // One is adopted, the other reported and left.
+    expect(linked.gitea.hooksOf('ada/site-0001')).toHaveLength(2);
+    expect(linked.gitea.hooksOf('ada/site-0001')).toContainEqual(byHand[1]);
+  });
+
+  test('a rename during the run loses nothing', async () => {
+    const linked = await createLinked({ gitea: { world: fourRepositories, latencyMs: 150 } });
+    const running = regenerate(linked, ['--url', receiverUrl, '--concurrency', '1']);
+    await until(() => linked.gitea.requests.some(({ method }) => method === 'POST'));
+    expect(await linked.sandbox.run(['rename', 'gitea', 'work'])).toMatchObject({ exitCode: 0 });
+    expect(await running).toMatchObject({ exitCode: 0 });
+    expect((await linked.sandbox.run(['webhook-secret', 'work', '--previous'])).exitCode).toBe(5);
+  });
+
   test('one that gitlink did not make is adopted, and the plan names it', async () => {
     const linked = await createLinked({ gitea: { world: fourRepositories } });
     addHook(linked.gitea, 'ada/site-0003', { contentType: 'form', name: 'made by hand' });
@@ -213,14 +238,6 @@ describe('regenerate-webhooks and hooks of the same URL', () => {
     expect(linked.gitea.hooksOf('ada/site-0003')).toContain(elsewhere);
     const { results } = run.json<WebhookDocument>();
     expect(results[1]).toMatchObject({ reason: '1 other hook of this URL not made by gitlink' });
-  });
-
-  test('where hooks have no names, every hook of the URL counts as gitlink’s', async () => {
-    const linked = await createLinked({ gitea: { world: fourRepositories, flavour: 'forgejo' } });
-    addHook(linked.gitea, 'ada/site-0001');
-    addHook(linked.gitea, 'ada/site-0001');
-    expect(await regenerate(linked, ['--url', receiverUrl])).toMatchObject({ exitCode: 0 });
-    expectOneHookEach(linked.gitea, fourNames);
   });
 });
 

@@ -40,9 +40,8 @@ async function listWebhooks(access: HostAccess, place: WebhookPlace): Promise<re
   return found;
 }
 
-/** Where hooks have no names, a hook of the target's URL is taken for ours. */
-function isMarked(access: HostAccess, hook: Webhook): boolean {
-  return hasHookNames(access.version) ? hook.name === hookName : true;
+function isMarked(access: HostAccess, hook: Webhook): boolean | null {
+  return hasHookNames(access.version) ? hook.name === hookName : null;
 }
 
 /**
