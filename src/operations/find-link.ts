@@ -29,3 +29,14 @@ export function findLink(records: Records, name: string | null): LinkRecord {
     hint: `One of: ${links.map((link) => link.name).join(', ')}`,
   });
 }
+
+/**
+ * Gets a link that was found before, by its id: its name may have changed meanwhile.
+ *
+ * @throws NotFoundError when it was unlinked.
+ */
+export function getLink(records: Records, id: string): LinkRecord {
+  const found = records.links.find((link) => link.id === id);
+  if (found) return found;
+  throw new NotFoundError('The link was unlinked meanwhile.');
+}

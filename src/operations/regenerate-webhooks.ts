@@ -6,13 +6,14 @@ import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store
 import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
-import { findLink } from './find-link.ts';
+import { findLink, getLink } from './find-link.ts';
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
-import { findOwnWebhooks, isOwned } from './remove-webhooks.ts';
+import { findOwnWebhooks } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
 import {
   abandonRotation,
+  assertHasSecret,
   assertUsableSecret,
   finishRotation,
   forgetTarget,
@@ -68,7 +69,7 @@ export async function regenerateWebhooks(
   if (request.suppliedSecret) assertUsableSecret(request.suppliedSecret);
   const { id } = findLink(context.links.read(), request.linkName);
   const work = async (): Promise<RegenerateOutcome> => {
-    const link = findLink(context.links.read(), request.linkName);
+    const link = getLink(context.links.read(), id);
     const grace = startGrace(context.signal);
     try {
       const open = await openLink(context, link, grace.signal);
@@ -92,6 +93,7 @@ async function regenerate(
   const currentItem = link.webhook?.nextSecretItem ?? link.webhook?.secretItem ?? null;
   const secretItem = request.mode === 'repair' ? currentItem : (link.webhook?.nextSecretItem ?? null);
 
+  if (request.mode === 'repair') assertHasSecret(link);
   const plan = await planAll(context, request, open, admin, target, secretItem);
   request.onPlan(plan);
   if (request.dryRun) {
@@ -101,10 +103,10 @@ async function regenerate(
   const secret = await chooseSecret(context, request, open, target, plan);
   const results = await applyAll(context, request, { open, admin, target, secret }, plan);
   const isDone = results.every(({ state }) => state === 'confirmed' || state === 'skipped');
-  const pending = isPart || request.mode === 'remove' ? countPending(context, link, secret) : 0;
-  await settle(context, request, secret, isDone && pending === 0);
+  const pending = countPending(context, link, secret, plan);
+  await settle(context, request, link, secret, isDone && pending === 0);
   const outside = isPart ? [] : listOutside(context, link, plan);
-  return { link: findLink(context.links.read(), link.name), target, results, pending, outside };
+  return { link: getLink(context.links.read(), link.id), target, results, pending, outside };
 }
 
 /** Hooks of the link where a run over everything does not come: out of its restriction, or at another level. */
@@ -246,22 +248,31 @@ function toPlannedResult(planned: PlannedWebhook): VerifiedResult {
   return { repository, action, state, reason, hookId: hook?.id ?? null, test: null };
 }
 
-/** Hooks of the link that do not have the new secret yet. */
-function countPending(context: OperationContext, link: LinkRecord, secret: RotationSecret | null): number {
-  const entries = readWebhookLedger(context.directories.state, link.id).values();
-  const isPending = (entry: LedgerEntry): boolean =>
-    isOwned(entry) && !(entry.state === 'confirmed' && entry.secretItem === (secret?.item ?? null));
-  return [...entries].filter(isPending).length;
+/**
+ * Hooks of the link that do not have the new secret yet, wherever they are. Those of archived repositories and
+ * the like cannot get it, and wait for nothing.
+ */
+function countPending(
+  context: OperationContext,
+  link: LinkRecord,
+  secret: RotationSecret | null,
+  plan: readonly PlannedWebhook[],
+): number {
+  const skipped = new Set(plan.filter(({ action }) => action === 'skip').map(({ key }) => key));
+  const isPending = ({ place, state, secretItem }: LedgerEntry): boolean =>
+    !skipped.has(place) && !(state === 'confirmed' && secretItem === (secret?.item ?? null));
+  return findOwnWebhooks(context, link).filter(isPending).length;
 }
 
 /** Ends a rotation when every hook is confirmed: the receiver forgets the previous secret, then gitlink does. */
 async function settle(
   context: OperationContext,
   request: RegenerateRequest,
+  { id }: LinkRecord,
   secret: RotationSecret | null,
   isComplete: boolean,
 ): Promise<void> {
-  const link = findLink(context.links.read(), request.linkName);
+  const link = getLink(context.links.read(), id);
   if (!isComplete) return;
   if (request.mode === 'remove') {
     await forgetTarget(context, link);

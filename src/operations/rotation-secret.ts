@@ -87,8 +87,7 @@ export async function readCurrentSecret(
   context: OperationContext,
   link: LinkRecord,
 ): Promise<RotationSecret> {
-  const item = link.webhook?.nextSecretItem ?? link.webhook?.secretItem ?? null;
-  if (item === null) throw noSecret(link);
+  const item = assertHasSecret(link);
   return { value: await readItem(context, link, item), item };
 }
 
@@ -119,7 +118,7 @@ export async function finishRotation(context: OperationContext, link: LinkRecord
   await dropSecrets(context, link.storage, before === null ? [] : [before], settle);
 }
 
-/** Takes a next secret back that no hook has got. */
+/** Takes a next secret back that no hook has got, and with it the target that came with it. */
 export async function abandonRotation(
   context: OperationContext,
   link: LinkRecord,
@@ -128,7 +127,7 @@ export async function abandonRotation(
   await dropSecrets(context, link.storage, [item], (records) =>
     mapLink(records, link.id, (current) => ({
       ...current,
-      webhook: current.webhook && { ...current.webhook, nextSecretItem: null },
+      webhook: link.webhook && { ...link.webhook, nextSecretItem: null },
     })),
   );
 }
@@ -139,6 +138,16 @@ export async function forgetTarget(context: OperationContext, link: LinkRecord):
   await dropSecrets(context, link.storage, items, (records) =>
     mapLink(records, link.id, (current) => ({ ...current, webhook: null })),
   );
+}
+
+/**
+ * @returns The secret store item of {@link readCurrentSecret}.
+ * @throws NotFoundError when no hook was made yet.
+ */
+export function assertHasSecret(link: LinkRecord): string {
+  const item = link.webhook?.nextSecretItem ?? link.webhook?.secretItem ?? null;
+  if (item === null) throw noSecret(link);
+  return item;
 }
 
 async function readItem(context: OperationContext, link: LinkRecord, item: string): Promise<Secret> {
