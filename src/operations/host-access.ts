@@ -52,11 +52,7 @@ export async function openLink(
   link: LinkRecord,
   signal?: AbortSignal,
 ): Promise<OpenLink> {
-  if (link.status === 'unlinking') {
-    throw new ForbiddenError(`"${link.name}" is being unlinked, so it can do nothing else.`, {
-      hint: `To finish that: gitlink unlink ${link.name}`,
-    });
-  }
+  assertNotUnlinking(link);
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
   if (!item) throw secretMissing(link);
@@ -78,6 +74,14 @@ export async function openLinkWith(
     ...(signal ? { signal } : {}),
   });
   return { link, provider, access };
+}
+
+/** @throws ForbiddenError for a link that is being unlinked. */
+export function assertNotUnlinking(link: LinkRecord): void {
+  if (link.status !== 'unlinking') return;
+  throw new ForbiddenError(`"${link.name}" is being unlinked, so it can do nothing else.`, {
+    hint: `To finish that: gitlink unlink ${link.name}`,
+  });
 }
 
 export function requireProvider(link: LinkRecord): Provider {
@@ -107,12 +111,13 @@ export async function whileTrusted<T>(
     return await work();
   } catch (error) {
     if (!isAuthError(error) || !(await isRefused(context, link))) throw error;
-    await updateLink(context, link.id, (current) => ({
-      ...current,
-      status: 'revoked',
-      statusReason: null,
-      checkedAt: context.clock.now(),
-    }));
+    const checkedAt = context.clock.now();
+    await updateLink(context, link.id, (current) =>
+      // A relink meanwhile has given it another credential, of which nothing is known.
+      current.credentialItem === link.credentialItem
+        ? { ...current, status: 'revoked', statusReason: null, checkedAt }
+        : current,
+    );
     throw new AuthError(`${link.host} no longer accepts the credential of "${link.name}".`, {
       hint: `Give the link a new one with: gitlink relink ${link.name}`,
     });

@@ -1,9 +1,10 @@
-import { GitlinkError, NotFoundError, UsageError } from '../errors.ts';
+import { GitlinkError, UsageError } from '../errors.ts';
 import type { Credential, Revocation } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
-import { openLinkWith, requireProvider } from './host-access.ts';
+import { assertNotUnlinking, openLinkWith, requireProvider } from './host-access.ts';
+import { getLink } from './find-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import type { VerifiedCredential } from './link-account.ts';
 import { nameCredentialItem, packCredential, unpackCredential } from './stored-credential.ts';
@@ -43,16 +44,17 @@ export async function relink(
   request: RelinkRequest,
 ): Promise<RelinkResult> {
   const { description, credential, identity } = request.verified;
+  assertNotUnlinking(link);
   assertSameAccount(link, request);
   const vault = await context.openVault(link.storage);
   const old = tryUnpack((await vault.read([link.credentialItem])).get(link.credentialItem));
   const newSecret = packCredential({ ...credential, kind: identity.credentialKind });
   const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
 
+  let replacedItem = link.credentialItem;
   const settle = (records: Records): Records => {
-    if (!records.links.some(({ id }) => id === link.id)) {
-      throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
-    }
+    // Another relink may have been faster: what the record names now is what is replaced.
+    replacedItem = getLink(records, link.id).credentialItem;
     const links = records.links.map((current): LinkRecord => {
       if (current.id !== link.id) return current;
       return {
@@ -74,7 +76,7 @@ export async function relink(
       };
     });
     // From here on no record names the old secret: should the rest not happen, this does.
-    const intent = { item: link.credentialItem, storage: link.storage, createdAt: context.clock.now() };
+    const intent = { item: replacedItem, storage: link.storage, createdAt: context.clock.now() };
     return { ...records, links, intents: [...records.intents, intent] };
   };
   context.reporter.status('Storing the credential…');
@@ -82,10 +84,8 @@ export async function relink(
 
   const isSame = old?.token.equals(credential.token) ?? false;
   const oldCredential = request.revokeOld && !isSame ? await revokeOld(context, link, old) : null;
-  await dropSecrets(context, link.storage, [link.credentialItem], (before) => before);
-  const changed = records.links.find(({ id }) => id === link.id);
-  if (!changed) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
-  return { link: changed, oldCredential };
+  await dropSecrets(context, link.storage, [replacedItem], (before) => before);
+  return { link: getLink(records, link.id), oldCredential };
 }
 
 /** A damaged item is one of the reasons to relink. */

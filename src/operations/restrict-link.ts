@@ -25,31 +25,41 @@ export async function listReachableNamespaces(
   });
 }
 
+/** A change that is ready to be made to whatever the restriction is by then. */
+export type ReadyRestriction = (current: LinkRecord) => Restriction;
+
 /**
- * Works out a link's new restriction; names are checked at the host, what is removed is not.
+ * Prepares a change of a link's restriction; names are checked at the host, what is removed is not.
  *
- * @throws NotFoundError for what the account does not reach, or what the restriction does not have.
+ * @returns The change; it throws NotFoundError for what the restriction does not have.
+ * @throws NotFoundError for what the account does not reach.
  */
-export async function planRestriction(
+export async function prepareRestriction(
   context: OperationContext,
   link: LinkRecord,
   change: RestrictionChange,
-): Promise<Restriction> {
-  if (change.how === 'lift') return { mode: 'unrestricted' };
-  if (change.how === 'remove') return subtract(link, change.wish);
+): Promise<ReadyRestriction> {
+  if (change.how === 'lift') return () => ({ mode: 'unrestricted' });
+  if (change.how === 'remove') return (current) => subtract(current, change.wish);
   const { provider, access } = await openLink(context, link);
   context.reporter.status('Asking what the account reaches…');
   const wanted = await whileTrusted(context, link, () => toHostRestriction(provider, access, change.wish));
-  return change.how === 'add' ? unite(link.restriction, wanted) : wanted;
+  return change.how === 'add' ? (current) => unite(current.restriction, wanted) : () => wanted;
 }
 
-/** Stores a restriction. From then on nothing outside it gets the credential. */
+/**
+ * Makes a change to the restriction as it is now, so that changes at the same time lose nothing. From then on
+ * nothing outside it gets the credential.
+ */
 export async function applyRestriction(
   context: OperationContext,
   link: LinkRecord,
-  restriction: Restriction,
+  change: ReadyRestriction,
 ): Promise<LinkRecord> {
-  const changed = await updateLink(context, link.id, (current) => ({ ...current, restriction }));
+  const changed = await updateLink(context, link.id, (current) => ({
+    ...current,
+    restriction: change(current),
+  }));
   if (changed) return changed;
   throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
 }
@@ -80,7 +90,8 @@ function coversNamespace(restriction: Restriction, namespace: string): boolean {
 type Restricted = Extract<Restriction, { mode: 'restricted' }>;
 
 function unite(current: Restriction, wanted: Restriction): Restriction {
-  if (current.mode === 'unrestricted' || wanted.mode === 'unrestricted') return wanted;
+  // Whoever lifted the restriction meanwhile allows more than what is added.
+  if (current.mode === 'unrestricted' || wanted.mode === 'unrestricted') return { mode: 'unrestricted' };
   const repositories = new Map(
     [...current.repositories, ...wanted.repositories].map((each) => [each.id, each]),
   );

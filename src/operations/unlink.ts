@@ -89,12 +89,15 @@ export async function unlink(
       report,
     );
   } else {
-    await leaveWithCredential(
-      context,
-      await openLinkWith(context, current, unpackCredential(item)),
-      request,
-      report,
-    );
+    try {
+      const open = await openLinkWith(context, current, unpackCredential(item));
+      await leaveWithCredential(context, open, request, report);
+    } catch (error) {
+      if (context.signal.aborted) {
+        context.reporter.warn(`Stopped on the way. To finish: gitlink unlink ${current.name}`);
+      }
+      throw error;
+    }
   }
   if (hasFailed(report)) return { ...report, isGone: false };
 

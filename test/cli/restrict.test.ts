@@ -82,12 +82,26 @@ describe('restrict', () => {
     await restrict(linked, 'acme', '--keep-webhooks');
     const rotated = await regenerate(linked, ['--url', receiverUrl]);
     expect(rotated).toMatchObject({ exitCode: 0 });
+    // F9: as long as a hook has the previous secret, it can be had.
+    expect((await linked.sandbox.run(['webhook-secret', '--previous'])).exitCode).toBe(0);
     expect(rotated.stderr).toContain('out of reach or at another level: ada/notes, ada/site.');
     const removed = await regenerate(linked, ['--remove']);
     expect(removed).toMatchObject({ exitCode: 0 });
     // The target is not forgotten while a hook of it is left.
     const { link } = (await linked.sandbox.run(['show', '--json'])).json<LinkDocument>();
     expect(link).toMatchObject({ webhook: { url: receiverUrl } });
+  });
+
+  test('changes at the same time lose nothing', async () => {
+    const linked = await createLinked({ link: ['--namespace', 'acme'] });
+    await Promise.all([
+      restrict(linked, '--add', 'ada'),
+      restrict(linked, '--add', 'bob'),
+      restrict(linked, '--add', '--repo', 'ada/site'),
+    ]);
+    const { link } = (await linked.sandbox.run(['show', '--json'])).json<LinkDocument>();
+    expect([...link.restriction.namespaces].sort()).toEqual(['acme', 'ada', 'bob']);
+    expect(link.restriction.repositories).toEqual(['ada/site']);
   });
 
   test('nothing can be added to a link that may be used for everything', async () => {

@@ -7,7 +7,7 @@ import {
   applyRestriction,
   findStrandedWebhooks,
   listReachableNamespaces,
-  planRestriction,
+  prepareRestriction,
   type RestrictionChange,
 } from '../../operations/restrict-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
@@ -52,9 +52,9 @@ async function restrict(
   const { context, output, reporter } = session;
   const link = await session.chooseLink(name);
   const change = await chooseChange(session, link, namespaces, flags);
-  const restriction = await planRestriction(context, link, change);
-  const stranded = findStrandedWebhooks(context, link, restriction);
-  const changed = await applyRestriction(context, link, restriction);
+  const changed = await applyRestriction(context, link, await prepareRestriction(context, link, change));
+  const { restriction } = changed;
+  const stranded = findStrandedWebhooks(context, changed, restriction);
   const [document] = describeLinks(context, [changed]);
   if (document) reporter.note(`"${link.name}" may now be used for: ${describeAccess(document)}.`);
   if (restriction.mode === 'restricted') {

@@ -44,6 +44,7 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
     ],
     ['method', `${document.method} (${link.credentialKind})`],
     ['state', describeState(document)],
+    ...(document.status === 'unlinking' ? [['to finish', `gitlink unlink ${link.name}`] as const] : []),
     ['checked', document.checkedAt ?? 'never'],
     ['expires', document.expiresAt ?? 'never'],
     ['scopes', link.scopes === null ? 'the host does not tell' : link.scopes.join(', ') || 'none'],
@@ -72,7 +73,7 @@ function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[]
   const { webhook } = link;
   if (webhook === null) return [['webhooks', 'none']];
   const hooks = findOwnWebhooks(context, link);
-  const isUnfinished = webhook.nextSecretItem !== null;
+  const isUnfinished = webhook.nextSecretItem !== null && link.status !== 'unlinking';
   const done = hooks.filter(
     ({ state, secretItem }) => state === 'confirmed' && secretItem === webhook.nextSecretItem,
   );
