@@ -21,7 +21,7 @@ export async function run(argv: readonly string[], runtime: Runtime): Promise<nu
 function report(error: unknown, argv: readonly string[], runtime: Runtime): number {
   // What a signal stopped is reported as stopped, whatever broke on the way down.
   const cause: unknown = runtime.signal.aborted ? runtime.signal.reason : error;
-  const { exitCode, code, message, hint, stack } = describeError(cause);
+  const { exitCode, code, message, hint, stack } = describeError(cause, argv);
   if (argv.includes('--json')) {
     runtime.stdout.write(`${stringifyForTerminal({ error: { code, message, hint } })}\n`);
   }

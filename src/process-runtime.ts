@@ -1,4 +1,4 @@
-import { CancelledError } from './errors.ts';
+import { CancelledError, exitCodes } from './errors.ts';
 import { run } from './main.ts';
 import { systemClock, systemRandom, type Runtime } from './runtime.ts';
 import { createTextSink, isTerminalDescriptor } from './text-sink.ts';
@@ -14,7 +14,9 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
   const runtime = createProcessRuntime();
   const exitCode = await run(argv, runtime);
   await Promise.all([runtime.stdout.drain(), runtime.stderr.drain()]);
-  process.exit(exitCode);
+  const { fault } = runtime.stdout;
+  if (fault !== null) runtime.stderr.write(`gitlink: Standard output cannot be written: ${fault}.\n`);
+  process.exit(fault !== null && exitCode === exitCodes.done ? exitCodes.internal : exitCode);
 }
 
 function createProcessRuntime(): Runtime {

@@ -36,6 +36,8 @@ export interface TextSink {
   write(text: string | Uint8Array): void;
   /** Resolves when everything has left this process. */
   drain(): Promise<void>;
+  /** Why not everything could be written, as the system names it; null for a reader that went away on its own. */
+  readonly fault: string | null;
 }
 
 /** Everything that the program takes from the machine. */

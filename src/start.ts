@@ -1,6 +1,7 @@
 import { tryQuickList } from './cli/quick-list.ts';
 import { version } from './cli/version.ts';
 import { enableOwnCompileCache } from './compile-cache.ts';
+import type { TextSink } from './runtime.ts';
 import { createTextSink } from './text-sink.ts';
 
 /**
@@ -13,9 +14,14 @@ export function start(argv: readonly string[]): boolean {
   const stdout = createTextSink(1);
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     stdout.write(`${version}\n`);
-    return true;
+    return isWritten(stdout);
   }
-  if (tryQuickList(argv, process.env, stdout)) return true;
+  if (tryQuickList(argv, process.env, stdout)) return isWritten(stdout);
   enableOwnCompileCache();
   return false;
+}
+
+/** A disk that is full, or the like, is the program proper's to report: it answers again. */
+function isWritten({ fault }: TextSink): boolean {
+  return fault === null;
 }

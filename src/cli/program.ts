@@ -54,7 +54,9 @@ export async function runProgram(argv: readonly string[], runtime: Runtime): Pro
   const commands = await loadCommands(wanted);
   for (const register of Object.values(commands)) register(cli);
   try {
-    await program.parseAsync(argv.length === 0 ? ['--help'] : [...argv], { from: 'user' });
+    await program.parseAsync(argv.length === 0 || wanted === 'help' ? ['--help'] : [...argv], {
+      from: 'user',
+    });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { exitCode: exitCodes.done };
@@ -145,6 +147,9 @@ function assertNoSecretArguments(argv: readonly string[]): void {
 /** Commander's own words, without what the person typed where that could be a secret. */
 function toUsageError(error: CommanderError, command: string | null): UsageError {
   const help = command === null ? 'gitlink --help' : `gitlink ${command} --help`;
+  if (error.code === 'commander.help') {
+    return new UsageError('A command is needed.', { hint: 'To see what there is: gitlink --help' });
+  }
   // What it suggests stands in a second line, in brackets.
   const [text = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
   const message = text.replace(/(unknown option '--?[\w-]+)=[^']*'/, "$1'").replace(/\.$/, '');

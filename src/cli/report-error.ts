@@ -13,13 +13,13 @@ export interface ErrorReport {
 }
 
 /** Turns anything that was thrown into what may be shown: redacted, printable, without library errors. */
-export function describeError(error: unknown): ErrorReport {
+export function describeError(error: unknown, argv: readonly string[]): ErrorReport {
   const known = error instanceof GitlinkError ? error : toInternalError(error);
   return {
     exitCode: known.exitCode,
     code: known.code,
-    message: clean(known.message),
-    hint: known.hint === undefined ? null : clean(known.hint),
+    message: clean(known.message, argv),
+    hint: known.hint === undefined ? null : clean(known.hint, argv),
     stack: error instanceof GitlinkError ? null : redact(inspectStack(error)),
   };
 }
@@ -36,6 +36,17 @@ function inspectStack(error: unknown): string {
   return error instanceof Error && error.stack ? error.stack : inspect(error, { depth: 0 });
 }
 
-function clean(text: string): string {
-  return toPrintable(redact(text));
+function clean(text: string, argv: readonly string[]): string {
+  return toPrintable(redact(hideTokens(text, argv)));
+}
+
+/** What is as long and as mixed as a token: no word of gitlink's, and no name that people give to things. */
+const tokenLike = /[A-Za-z0-9_+/=]{30,}/g;
+
+/** A token that was put into the arguments by mistake is not repeated on the screen. */
+function hideTokens(text: string, argv: readonly string[]): string {
+  const found = argv.flatMap((word) => word.match(tokenLike) ?? []);
+  return found
+    .filter((word) => /\d/.test(word) && /[A-Za-z]/.test(word))
+    .reduce((hidden, word) => hidden.replaceAll(word, '[redacted]'), text);
 }

@@ -6,13 +6,19 @@ import { ensurePrivateDirectory, readPrivateFile } from './private-files.ts';
 /** The preferences, each with the form of its value and what it is when it is not set. */
 const preferences = {
   store: { schema: v.picklist(['keychain', 'file']), form: 'keychain or file' },
-  'webhook-url': { schema: v.pipe(v.string(), v.url(), v.regex(/^https?:/i)), form: 'an http or https URL' },
-  'webhook-events': {
-    schema: v.pipe(v.string(), v.regex(/^[a-z:_.-]+(,[a-z:_.-]+)*$/)),
-    form: 'event names, separated by commas',
+  'webhook-url': {
+    schema: v.pipe(v.string(), v.url(), v.regex(/^https?:\/\/[^\s\\@#]+$/i)),
+    form: 'an http or https URL without a user name or password',
   },
-  'expiry-warning-days': { schema: v.pipe(v.string(), v.regex(/^\d{1,4}$/)), form: 'a number of days' },
-  browser: { schema: v.pipe(v.string(), v.minLength(1)), form: 'a program' },
+  'webhook-events': {
+    schema: v.pipe(
+      v.string(),
+      v.regex(
+        /^(?:push|tag|pull-request|comment|release|native:[\w.:-]+)(?:,(?:push|tag|pull-request|comment|release|native:[\w.:-]+))*$/,
+      ),
+    ),
+    form: 'push, tag, pull-request, comment, release or native:<name>, separated by commas',
+  },
   concurrency: {
     schema: v.pipe(v.string(), v.regex(/^([1-9]|[1-5]\d|6[0-4])$/)),
     form: 'a number from 1 to 64',

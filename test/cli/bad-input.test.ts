@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { GiteaSimulator } from '../simulators/gitea/server.ts';
 import { addToken, createLinked, startGitea, usualScopes } from '../support/linked.ts';
@@ -208,4 +208,36 @@ describe('E4: an address is asked what it is before a token goes there', () => {
     for (const headers of seen) expect(headers).not.toHaveProperty('authorization');
     expect((await sandbox.run(['list'])).stdout).toBe('');
   });
+});
+
+test('D3: a token in the place of something else is not echoed', async () => {
+  const sandbox = createSandbox();
+  const token = 'canary0123456789abcdef0123456789abcdef01';
+  for (const args of [
+    ['link', token],
+    ['show', token],
+    ['link', 'gitea', `-t${token}`],
+    ['link', 'gitea', '--method', token],
+  ]) {
+    const run = await sandbox.run([...args, '--json']);
+    expect(run.exitCode).not.toBe(0);
+    expect(run.stdout + run.stderr).not.toContain(token);
+  }
+});
+
+test('flags without a command, and output that cannot be written', async () => {
+  const sandbox = createSandbox();
+  const bare = await sandbox.run(['--json']);
+  expect(bare).toMatchObject({ exitCode: 2 });
+  expect(bare.json()).toMatchObject({ error: { code: 'usage', message: 'A command is needed.' } });
+  const gitlink = `'${process.execPath}' '${resolve('bin/gitlink.js')}'`;
+  const full = await sandbox.runProgram('sh', ['-c', `${gitlink} config list > /dev/full`]);
+  expect(full.exitCode).toBe(1);
+  expect(full.stderr).toContain('Standard output cannot be written: ENOSPC.');
+  // Whoever reads a part of the messages must not stop the work, nor change how it ends.
+  const gone = await sandbox.runProgram('sh', [
+    '-c',
+    `(${gitlink} repos nope 2>&1; echo "ended $?" >&3) 3>&2 | true`,
+  ]);
+  expect(gone.stderr).toContain('ended 5');
 });

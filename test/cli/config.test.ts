@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createSandbox } from '../support/sandbox.ts';
 
-const names = ['store', 'webhook-url', 'webhook-events', 'expiry-warning-days', 'browser', 'concurrency'];
+const names = ['store', 'webhook-url', 'webhook-events', 'concurrency'];
 
 describe('config', () => {
   test('list, get, set and unset', async () => {
@@ -68,8 +68,7 @@ describe('config', () => {
     const sandbox = createSandbox();
     const values = {
       concurrency: '3',
-      'expiry-warning-days': '9',
-      browser: 'lynx',
+      'webhook-url': 'https://ci.acme.dev/hook',
       'webhook-events': 'push,tag',
     };
     await Promise.all(

@@ -47,11 +47,11 @@ describe('settings', () => {
     ['concurrency', '0'],
     ['concurrency', '65'],
     ['concurrency', '1e1'],
-    ['expiry-warning-days', '-1'],
     ['webhook-url', 'ci.acme.dev'],
     ['webhook-url', 'javascript:alert(1)'],
     ['webhook-events', 'push pull'],
-    ['browser', ''],
+    ['webhook-url', 'https://user:canary@ci.acme.dev/hook'],
+    ['webhook-events', 'pushes'],
   ] as const)('%s cannot be "%s"', async (name, value) => {
     const settings = await openSettingsForChange(directory);
     expect(() => settings.set(name, value)).toThrow(UsageError);

@@ -86,6 +86,11 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
   const { context, output, reporter, runtime } = session;
   const mode = readMode(flags);
   const link = await session.chooseLink(name);
+  if (mode === 'remove' && link.webhook === null && flags.url === undefined) {
+    reporter.note(`"${link.name}" has no webhooks.`);
+    output.document({ target: null, results: [], summary: summarise([]) });
+    return exitCodes.done;
+  }
   const meter = createRateMeter(runtime.clock);
   const showsEach = session.isVerbose;
   let done = 0;
@@ -222,7 +227,7 @@ function explain(
       `Webhooks of gitlink that were not touched, because they are out of reach or at another level: ${outside.join(', ')}.`,
     );
   }
-  if (mode === 'rotate' && link.webhook !== null && flags.onSecret === undefined) {
+  if (mode === 'rotate' && summary.created + summary.rotated > 0 && flags.onSecret === undefined) {
     reporter.note(`The receiver needs the secret: gitlink webhook-secret ${link.name}`);
   }
 }

@@ -1,3 +1,4 @@
+import { exitCodes, GitlinkError } from '../../errors.ts';
 import type { Repository } from '../../providers/provider.ts';
 import { listAllowedRepositories } from '../../operations/list-repositories.ts';
 import { createCommand, type Cli } from '../program.ts';
@@ -38,19 +39,29 @@ export function registerRepos(cli: Cli): void {
         const isStreaming = !output.isTerminal && !output.isJson;
         const rows: Row[] = [];
         let count = 0;
+        let failures = 0;
         for (const link of links) {
-          for await (const repository of listAllowedRepositories(context, link, filter)) {
-            const row = { ...repository, link: link.name };
-            count += 1;
-            if (isStreaming) output.data(toTabbedLine(columns, row));
-            else rows.push(row);
-            reporter.status(`Listing repositories… ${count}`);
+          try {
+            for await (const repository of listAllowedRepositories(context, link, filter)) {
+              const row = { ...repository, link: link.name };
+              count += 1;
+              if (isStreaming) output.data(toTabbedLine(columns, row));
+              else rows.push(row);
+              reporter.status(`Listing repositories… ${count}`);
+            }
+          } catch (error) {
+            // Of several links one that fails does not hide the others.
+            if (flags.all !== true || !(error instanceof GitlinkError) || error.code === 'cancelled')
+              throw error;
+            failures += 1;
+            reporter.warn(`"${link.name}" cannot be listed: ${error.message}`);
           }
         }
         reporter.clear();
         output.document({ repositories: rows.map(toDocument) });
         if (!isStreaming) printTable(output, styles, columns, rows);
         if (count === 0) reporter.note('There are no such repositories.');
+        return failures > 0 ? exitCodes.partial : exitCodes.done;
       }),
     );
 }
