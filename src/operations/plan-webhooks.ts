@@ -150,6 +150,7 @@ export function findLost(entry: LedgerEntry | undefined, hooks: readonly Webhook
 
 /** Why something did not work at one place, in few words. */
 export function describeFault(error: GitlinkError): string {
+  if (error.code === 'forbidden' && !(error instanceof HostAnswerError)) return error.message;
   if (!(error instanceof HostAnswerError)) return `unknown: ${error.message}`;
   const said = error.hostMessage === null ? '' : `: ${error.hostMessage}`;
   switch (error.status) {

@@ -71,7 +71,7 @@ async function removeEntry(open: OpenLink, entry: LedgerEntry): Promise<'removed
   const ids = new Set(entry.hookId === null ? [] : [entry.hookId]);
   if (entry.state === 'sent') {
     for (const hook of findLost(entry, await admin.list(access, place))) {
-      if (hook.url === link.webhook?.url && admin.isMarked(access, hook)) ids.add(hook.id);
+      if (hook.url === link.webhook?.url && admin.isMarked(access, hook) !== false) ids.add(hook.id);
     }
   }
   const results: ('removed' | 'gone')[] = [];

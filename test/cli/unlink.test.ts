@@ -2,6 +2,8 @@ import { cpSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GiteaSimulator } from '../simulators/gitea/server.ts';
+import { requireRepository } from '../simulators/gitea/state.ts';
+import { addRepository, renameRepository } from '../simulators/gitea/world.ts';
 import { sendRequest } from '../simulators/send-request.ts';
 import { askHelper, changeLinks, readLinks, toRequest } from '../support/ask-git.ts';
 import { createLinked, usualScopes, type Linked, type LinkedOptions } from '../support/linked.ts';
@@ -220,6 +222,33 @@ describe('unlink, where something is in the way', () => {
       expect(summarise(document).slice(0, 3)).toEqual(hooked.map(() => 'webhook skipped'));
       expect(readLinks(sandbox)).toEqual([]);
     }
+  });
+
+  test('a hook of a repository that the account no longer sees is left for a person', async () => {
+    const { sandbox, gitea } = await createHooked();
+    const [name = ''] = hooked;
+    const repository = requireRepository(gitea.state, name);
+    gitea.state.repositories.delete(repository.id);
+    gitea.state.reindex();
+    const run = await sandbox.run(['unlink', '--yes', '--json']);
+    expect(run).toMatchObject({ exitCode: 0 });
+    const { steps, remaining } = run.json<UnlinkDocument>();
+    expect(steps[0]).toMatchObject({
+      state: 'skipped',
+      reason: expect.stringContaining('no longer sees') as string,
+    });
+    expect(remaining[0]?.url).toBe(pagesOf(gitea)[0]);
+  });
+
+  test('a hook is removed where the repository is now, also when its old name belongs to another', async () => {
+    const { sandbox, gitea } = await createHooked();
+    const [name = ''] = hooked;
+    const [owner = '', old = ''] = name.split('/');
+    renameRepository(gitea.state, name, `${owner}/moved`);
+    addRepository(gitea.state, { owner, name: old, private: true });
+    const run = await sandbox.run(['unlink', '--yes', '--json']);
+    expect(run).toMatchObject({ exitCode: 0 });
+    expect(gitea.hooksOf(`${owner}/moved`)).toEqual([]);
   });
 
   test('hooks that are gone already are success', async () => {

@@ -110,7 +110,7 @@ describe.skipIf(isSecretServiceMissing())('with gnome-keyring', () => {
   test('B11: killed anywhere in link, no secret is in the keychain that no record names', async () => {
     const gitea = await startGitea();
     const sandbox = await createKeychainSandbox();
-    await sandbox.run(['config', 'set', 'browser', 'none']);
+    await sandbox.run(['config', 'set', 'concurrency', '4']);
     const config = sandbox.configDirectory;
     let orphans = 0;
     for (let step = 1; ; step += 2) {

@@ -1,3 +1,4 @@
+import { ForbiddenError } from '../../errors.ts';
 import { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
@@ -120,6 +121,12 @@ export async function editHook(
   return schemas.narrow(schemas.hook, body, 'the webhook');
 }
 
+/**
+ * A 404 may also mean that the account no longer sees the repository, or that its old name belongs to another
+ * one by now; the repository's id tells.
+ *
+ * @throws ForbiddenError when nobody can say whether the hook is still there.
+ */
 export async function deleteHook(
   access: HostAccess,
   place: WebhookPlace,
@@ -127,7 +134,30 @@ export async function deleteHook(
 ): Promise<'removed' | 'gone'> {
   const toRoute = (at: WebhookPlace): Route => toHookRoute(at, hookId);
   const { status } = await sendToPlace(access, place, { method: 'DELETE', accept: [404] }, toRoute);
-  return status === 404 ? 'gone' : 'removed';
+  if (status !== 404) return 'removed';
+  if (place.level !== 'repository') return 'gone';
+  const known = place.repository;
+  const found = await fetchRepositoryById(access.http, known.id);
+  if (found === null) throw unseen(known.fullName);
+  if (found.full_name === known.fullName) return 'gone';
+  const repository = { ...known, fullName: found.full_name, namespace: found.owner.login };
+  const there = toRoute({ level: 'repository', repository });
+  const answer = await access.http.request({ method: 'DELETE', route: there, accept: [404] });
+  return answer.status === 404 ? 'gone' : 'removed';
+}
+
+function unseen(fullName: string): ForbiddenError {
+  return new ForbiddenError(`The account no longer sees ${fullName}, if it is still there.`);
+}
+
+/** @returns null when there is no such repository, or the account may not see it. */
+async function fetchRepositoryById(http: HostClient, id: string): Promise<schemas.Repository | null> {
+  const { status, body } = await http.request({
+    method: 'GET',
+    route: route`/repositories/${id}`,
+    accept: [404],
+  });
+  return status === 404 ? null : schemas.narrow(schemas.repository, body, 'the repository');
 }
 
 export async function testHook(access: HostAccess, place: WebhookPlace, hookId: string): Promise<void> {
@@ -164,11 +194,9 @@ async function sendToPlace(
   const accept = [...(request.accept ?? []), ...moved];
   const answer = await access.http.request({ ...request, route: toRoute(place), accept });
   if (!moved.includes(answer.status) || place.level !== 'repository') return answer;
-  const { body } = await access.http.request({
-    method: 'GET',
-    route: route`/repositories/${place.repository.id}`,
-  });
-  const { full_name: fullName, owner } = schemas.narrow(schemas.repository, body, 'the repository');
+  const found = await fetchRepositoryById(access.http, place.repository.id);
+  if (found === null) throw unseen(place.repository.fullName);
+  const { full_name: fullName, owner } = found;
   const repository = { ...place.repository, fullName, namespace: owner.login };
   return access.http.request({ ...request, route: toRoute({ level: 'repository', repository }) });
 }

@@ -92,7 +92,7 @@ export function createGiteaWorld(world: GiteaWorld): GiteaState {
 }
 
 /** Adds one repository, or `count` of them. */
-function addRepository(state: GiteaState, spec: RepositorySpec): void {
+export function addRepository(state: GiteaState, spec: RepositorySpec): void {
   const owner = state.findOwner(spec.owner);
   if (!owner) throw new Error(`No simulated owner ${spec.owner}.`);
   const names =
