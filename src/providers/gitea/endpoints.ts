@@ -3,7 +3,7 @@ import { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
-import type { Account, HostAccess, WebhookPlace } from '../provider.ts';
+import type { Account, HostAccess, Repository, WebhookPlace } from '../provider.ts';
 import { pacing } from './pacing.ts';
 import * as schemas from './schemas.ts';
 import * as v from 'valibot';
@@ -136,28 +136,29 @@ export async function deleteHook(
   const { status } = await sendToPlace(access, place, { method: 'DELETE', accept: [404] }, toRoute);
   if (status !== 404) return 'removed';
   if (place.level !== 'repository') return 'gone';
-  const known = place.repository;
-  const found = await fetchRepositoryById(access.http, known.id);
-  if (found === null) throw unseen(known.fullName);
-  if (found.full_name === known.fullName) return 'gone';
-  const repository = { ...known, fullName: found.full_name, namespace: found.owner.login };
+  const repository = await locateRepository(access, place.repository);
+  if (repository.fullName === place.repository.fullName) return 'gone';
   const there = toRoute({ level: 'repository', repository });
   const answer = await access.http.request({ method: 'DELETE', route: there, accept: [404] });
   return answer.status === 404 ? 'gone' : 'removed';
 }
 
-function unseen(fullName: string): ForbiddenError {
-  return new ForbiddenError(`The account no longer sees ${fullName}, if it is still there.`);
-}
-
-/** @returns null when there is no such repository, or the account may not see it. */
-async function fetchRepositoryById(http: HostClient, id: string): Promise<schemas.Repository | null> {
-  const { status, body } = await http.request({
+/**
+ * Finds where a repository is now, by its id.
+ *
+ * @throws ForbiddenError when there is no such repository, or the account may not see it.
+ */
+async function locateRepository(access: HostAccess, known: Repository): Promise<Repository> {
+  const { status, body } = await access.http.request({
     method: 'GET',
-    route: route`/repositories/${id}`,
+    route: route`/repositories/${known.id}`,
     accept: [404],
   });
-  return status === 404 ? null : schemas.narrow(schemas.repository, body, 'the repository');
+  if (status === 404) {
+    throw new ForbiddenError(`The account no longer sees ${known.fullName}, if it is still there.`);
+  }
+  const { full_name: fullName, owner } = schemas.narrow(schemas.repository, body, 'the repository');
+  return { ...known, fullName, namespace: owner.login };
 }
 
 export async function testHook(access: HostAccess, place: WebhookPlace, hookId: string): Promise<void> {
@@ -194,10 +195,7 @@ async function sendToPlace(
   const accept = [...(request.accept ?? []), ...moved];
   const answer = await access.http.request({ ...request, route: toRoute(place), accept });
   if (!moved.includes(answer.status) || place.level !== 'repository') return answer;
-  const found = await fetchRepositoryById(access.http, place.repository.id);
-  if (found === null) throw unseen(place.repository.fullName);
-  const { full_name: fullName, owner } = found;
-  const repository = { ...place.repository, fullName, namespace: owner.login };
+  const repository = await locateRepository(access, place.repository);
   return access.http.request({ ...request, route: toRoute({ level: 'repository', repository }) });
 }
 
