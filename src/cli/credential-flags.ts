@@ -72,16 +72,12 @@ export async function obtainToken(
   host: string,
   flags: CredentialFlags,
 ): Promise<Secret> {
-  const places = [flags.withToken, flags.tokenFile, flags.tokenEnv].filter((place) => place !== undefined);
-  if (places.length > 1) throw new UsageError('Name one place for the token, not several.');
-  if (flags.withToken === true) return toSecret(await readStandardInput(session), 'standard input', 'token');
-  if (flags.tokenFile !== undefined)
-    return toSecret(await readTextFile(flags.tokenFile), flags.tokenFile, 'token');
-  if (flags.tokenEnv !== undefined) {
-    const value = session.runtime.env[flags.tokenEnv];
-    if (value === undefined) throw new UsageError(`The variable ${flags.tokenEnv} is not set.`);
-    return toSecret(value, flags.tokenEnv, 'token');
-  }
+  const given = await readGivenSecret(session, 'token', {
+    isPiped: flags.withToken === true,
+    file: flags.tokenFile,
+    variable: flags.tokenEnv,
+  });
+  if (given !== null) return given;
   const page = provider.tokenPage(host, readCapabilities(flags.for));
   if (!session.prompter.canAsk) {
     throw new UsageError('A token is needed, and there is no terminal to ask for it in.', {
@@ -94,11 +90,43 @@ export async function obtainToken(
   return toSecret(token.reveal(), 'the answer', 'token');
 }
 
+/** Where a person says that a secret is. */
+interface SecretPlaces {
+  /** On standard input. */
+  readonly isPiped: boolean;
+  readonly file: string | undefined;
+  /** An environment variable. */
+  readonly variable: string | undefined;
+}
+
+/**
+ * Reads a secret from the one place that was named.
+ *
+ * @returns null where none was.
+ * @throws UsageError for several places, or one that holds no secret.
+ */
+export async function readGivenSecret(
+  session: Session,
+  kind: SecretKind,
+  { isPiped, file, variable }: SecretPlaces,
+): Promise<Secret | null> {
+  const places = [isPiped ? 'standard input' : undefined, file, variable].filter(
+    (place) => place !== undefined,
+  );
+  if (places.length > 1) throw new UsageError(`Name one place for the ${kind}, not several.`);
+  if (isPiped) return toSecret(await readStandardInput(session), 'standard input', kind);
+  if (file !== undefined) return toSecret(await readTextFile(file), file, kind);
+  if (variable === undefined) return null;
+  const value = session.runtime.env[variable];
+  if (value === undefined) throw new UsageError(`The variable ${variable} is not set.`);
+  return toSecret(value, variable, kind);
+}
+
 /** What a person pipes in or keeps in a file. */
-export type SecretKind = 'token' | 'webhook secret';
+type SecretKind = 'token' | 'webhook secret';
 
 /** Reads a secret that a person pipes in or keeps in a file: one word. */
-export function toSecret(text: string, place: string, kind: SecretKind): Secret {
+function toSecret(text: string, place: string, kind: SecretKind): Secret {
   const word = text.trim();
   if (word === '') throw new UsageError(`There is no ${kind} in ${place}: it is empty.`);
   if (/\s/.test(word)) throw new UsageError(`${place} holds more than one word; a ${kind} is one word.`);
@@ -107,7 +135,7 @@ export function toSecret(text: string, place: string, kind: SecretKind): Secret 
 }
 
 /** Reads standard input to its end; a person at a terminal is told what is waited for. */
-export async function readStandardInput(session: Session): Promise<string> {
+async function readStandardInput(session: Session): Promise<string> {
   const { runtime } = session;
   if (runtime.isInputTerminal)
     session.reporter.note('Type or paste the secret, then press Enter and Ctrl-D.');
@@ -123,7 +151,7 @@ export async function readStandardInput(session: Session): Promise<string> {
 }
 
 /** @throws UsageError when the file cannot be read. */
-export async function readTextFile(path: string): Promise<string> {
+async function readTextFile(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -6,8 +6,7 @@ import {
   type VerifiedResult,
 } from '../../operations/regenerate-webhooks.ts';
 import type { WebhookMode } from '../../operations/plan-webhooks.ts';
-import type { Secret } from '../../secret.ts';
-import { readStandardInput, readTextFile, toSecret } from '../credential-flags.ts';
+import { readGivenSecret } from '../credential-flags.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { createRateMeter } from '../rate-meter.ts';
 import type { Session } from '../session.ts';
@@ -85,6 +84,11 @@ export function registerRegenerateWebhooks(cli: Cli): void {
 async function run(session: Session, name: string | undefined, flags: RegenerateFlags): Promise<number> {
   const { context, output, reporter, runtime } = session;
   const mode = readMode(flags);
+  const suppliedSecret = await readGivenSecret(session, 'webhook secret', {
+    isPiped: flags.withSecret === true,
+    file: flags.secretFile,
+    variable: flags.secretEnv,
+  });
   const link = await session.chooseLink(name);
   if (mode === 'remove' && link.webhook === null && flags.url === undefined) {
     reporter.note(`"${link.name}" has no webhooks.`);
@@ -105,7 +109,7 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
     },
     namespaces: flags.namespace ?? [],
     repositories: flags.repo ?? [],
-    suppliedSecret: await readSuppliedSecret(session, flags),
+    suppliedSecret,
     onSecret: flags.onSecret ?? null,
     dryRun: flags.dryRun === true,
     verify: flags.verify === true,
@@ -135,23 +139,11 @@ function readMode(flags: RegenerateFlags): WebhookMode {
   if (flags.repair === true && flags.remove === true)
     throw new UsageError('--repair and --remove exclude each other.');
   const supplies = [flags.withSecret, flags.secretFile, flags.secretEnv].filter((each) => each !== undefined);
-  if (supplies.length > 1) throw new UsageError('Name one place for the secret, not several.');
   const mode = flags.repair === true ? 'repair' : flags.remove === true ? 'remove' : 'rotate';
   if (mode !== 'rotate' && supplies.length + (flags.onSecret === undefined ? 0 : 1) > 0) {
     throw new UsageError(`--${mode} changes no secret, so none can be given.`);
   }
   return mode;
-}
-
-async function readSuppliedSecret(session: Session, flags: RegenerateFlags): Promise<Secret | null> {
-  if (flags.withSecret === true)
-    return toSecret(await readStandardInput(session), 'standard input', 'webhook secret');
-  if (flags.secretFile !== undefined)
-    return toSecret(await readTextFile(flags.secretFile), flags.secretFile, 'webhook secret');
-  if (flags.secretEnv === undefined) return null;
-  const value = session.runtime.env[flags.secretEnv];
-  if (value === undefined) throw new UsageError(`The variable ${flags.secretEnv} is not set.`);
-  return toSecret(value, flags.secretEnv, 'webhook secret');
 }
 
 async function readConcurrency(session: Session, flag: string | undefined): Promise<number | null> {
