@@ -3,6 +3,7 @@ import type { Credential, HostAccess, HostDescription, Provider } from '../provi
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
+import { mapLink } from './find-link.ts';
 import { unpackCredential } from './stored-credential.ts';
 
 /** A link with the way to its host. */
@@ -136,7 +137,8 @@ async function isRefused(context: OperationContext, link: LinkRecord): Promise<b
   }
 }
 
-function isAuthError(error: unknown): boolean {
+/** Whether the host refused the credential. */
+export function isAuthError(error: unknown): error is GitlinkError {
   return error instanceof GitlinkError && error.code === 'auth';
 }
 
@@ -146,9 +148,6 @@ export async function updateLink(
   id: string,
   change: (link: LinkRecord) => LinkRecord,
 ): Promise<LinkRecord | null> {
-  const records = await context.links.change((before) => {
-    if (!before.links.some((link) => link.id === id)) return before;
-    return { ...before, links: before.links.map((link) => (link.id === id ? change(link) : link)) };
-  });
+  const records = await context.links.change((before) => mapLink(before, id, change));
   return records.links.find((link) => link.id === id) ?? null;
 }

@@ -1,4 +1,4 @@
-import { GitlinkError } from '../errors.ts';
+import type { GitlinkError } from '../errors.ts';
 import type { WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
@@ -7,7 +7,7 @@ import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } fro
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import { findLink, getLink } from './find-link.ts';
-import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { isAuthError, openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
 import { findOwnWebhooks } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
@@ -198,7 +198,7 @@ async function applyAll(
       return { ...result, test };
     } catch (error) {
       // A credential that the host refuses will be refused everywhere: stop asking.
-      if (!isAuth(error)) throw error;
+      if (!isAuthError(error)) throw error;
       refusals.push(error);
       return notTried(planned, error);
     }
@@ -224,10 +224,6 @@ export function sayHowToContinue({ linkName, mode }: Pick<RegenerateRequest, 'li
   return mode === 'rotate'
     ? `To continue with the same secret: ${command}`
     : `To continue: ${command} --${mode}`;
-}
-
-function isAuth(error: unknown): error is GitlinkError {
-  return error instanceof GitlinkError && error.code === 'auth';
 }
 
 function notTried(planned: PlannedWebhook, error: GitlinkError): VerifiedResult {

@@ -3,6 +3,7 @@ import { Secret } from '../secret.ts';
 import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
 import { readWebhookLedger } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
+import { mapLink } from './find-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { secretMissing, updateLink } from './host-access.ts';
 import { nameWebhookItem } from './stored-credential.ts';
@@ -173,8 +174,4 @@ function withTarget(link: LinkRecord, target: Target, nextSecretItem: string | n
     nextSecretItem,
   };
   return { ...link, webhook };
-}
-
-function mapLink(records: Records, id: string, change: (link: LinkRecord) => LinkRecord): Records {
-  return { ...records, links: records.links.map((link) => (link.id === id ? change(link) : link)) };
 }
