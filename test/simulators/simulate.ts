@@ -5,18 +5,22 @@ import { parseArgs } from 'node:util';
 import { createCertificateAuthority } from '../support/certificate-authority.ts';
 import { startProxyServer } from '../support/proxy-server.ts';
 import type { Fault, RateLimit } from './faults.ts';
-import { startGiteaSimulator, type GiteaSimulator, type GiteaSimulatorOptions } from './gitea/server.ts';
-import { smallWorld } from './gitea/world.ts';
+import { startGiteaSimulator, type GiteaSimulator } from './gitea/server.ts';
+import { smallWorld as giteaWorld } from './gitea/world.ts';
+import { startGitlabSimulator, type GitlabSimulator } from './gitlab/server.ts';
+import type { NewToken } from './gitlab/token-state.ts';
+import { smallWorld as gitlabWorld } from './gitlab/world.ts';
+import type { SimulatorServer, SimulatorServerOptions } from './http-server.ts';
 
-/** `npm run simulate -- gitea --port 3000`: a simulator to try gitlink on by hand. */
+/** `npm run simulate -- gitlab --port 3000`: a simulator to try gitlink on by hand. */
 
-const usage = `usage: npm run simulate -- gitea [flags]
+const usage = `usage: npm run simulate -- gitea|gitlab [flags]
   --port N              default: one that is free
   --forgejo             Forgejo instead of Gitea
-  --version V           as 1.26.2, or 15.0.0 with --forgejo
-  --base-path /gitea    below a path, as behind a shared web server
-  --as-proxy            be a proxy behind which gitea.com (codeberg.org with --forgejo) is the simulator
-  --repositories N      N more in the organization
+  --version V           as 1.26.2, 15.0.0 with --forgejo, or 17.11.0-ee for GitLab
+  --base-path /git      below a path, as behind a shared web server
+  --as-proxy            be a proxy behind which gitea.com, codeberg.org or gitlab.com is the simulator
+  --repositories N      N more in the organization or group acme
   --latency MS          how long each answer takes
   --rate-limit N/Ss     as 100/10s: the rest is answered 429
   --retry-after WORD    seconds, date or none: what the 429 says
@@ -53,14 +57,15 @@ try {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: flags });
-  if (positionals.join() !== 'gitea') throw new UsageProblem('Which provider? There is only gitea so far.');
+  const product = findProduct(positionals.join(), values);
   const options = readOptions(values);
   const faults = parseFaults(values.fault ?? '');
-  const { simulator, introduction, close } = values['as-proxy']
-    ? await startBehindProxy(options, values)
-    : await startDirectly(options, values);
+  const { running, introduction, close } = values['as-proxy']
+    ? await startBehindProxy(product, options, values)
+    : await startDirectly(product, options, values);
+  const { simulator, contents } = running;
   for (const { kind, probability } of faults) simulator.faults.add({ fault: toFault(kind), probability });
-  process.stdout.write(`${introduction}\n${describeContents(simulator)}\nCtrl-C ends it.\n`);
+  process.stdout.write(`${introduction}\n${contents}\nCtrl-C ends it.\n`);
 
   const end = async () => {
     process.stdout.write(`${simulator.requests.length} requests.\n`);
@@ -71,34 +76,86 @@ async function main(): Promise<void> {
   process.once('SIGTERM', () => void end());
 }
 
+type Options = Pick<
+  SimulatorServerOptions,
+  'basePath' | 'port' | 'tls' | 'latencyMs' | 'rateLimit' | 'seed'
+> & { readonly rootUrl?: string };
+
 interface Running {
-  readonly simulator: GiteaSimulator;
+  readonly simulator: SimulatorServer;
+  /** Tokens and people that there are. */
+  readonly contents: string;
+}
+
+/** What can be simulated. */
+interface Product {
+  readonly provider: 'gitea' | 'gitlab';
+  /** Whose name it takes behind a proxy. */
+  readonly cloudHost: string;
+  start(this: void, options: Options): Promise<Running>;
+}
+
+function findProduct(name: string, values: Flags): Product {
+  const count = readNumber('repositories', values.repositories ?? '0');
+  const version = values.version === undefined ? {} : { version: values.version };
+  if (name === 'gitea') {
+    const more = count > 0 ? [{ owner: 'acme', name: 'service', private: true, count }] : [];
+    const world = { ...giteaWorld, repositories: [...(giteaWorld.repositories ?? []), ...more] };
+    const flavour = values.forgejo ? 'forgejo' : 'gitea';
+    return {
+      provider: 'gitea',
+      cloudHost: values.forgejo ? 'codeberg.org' : 'gitea.com',
+      start: async (options) => {
+        const simulator = await startGiteaSimulator({ ...options, ...version, flavour, world });
+        return { simulator, contents: describeGitea(simulator) };
+      },
+    };
+  }
+  if (name !== 'gitlab') throw new UsageProblem('Which provider? There are gitea and gitlab.');
+  if (values.forgejo) throw new UsageProblem('--forgejo belongs to gitea.');
+  const more = count > 0 ? [{ path: 'acme/service', count }] : [];
+  const world = { ...gitlabWorld, projects: [...(gitlabWorld.projects ?? []), ...more] };
+  const settings = { isGitlabCom: values['as-proxy'] ?? false };
+  return {
+    provider: 'gitlab',
+    cloudHost: 'gitlab.com',
+    start: async (options) => {
+      const simulator = await startGitlabSimulator({ ...options, ...version, settings, world });
+      return { simulator, contents: describeGitlab(simulator) };
+    },
+  };
+}
+
+interface Started {
+  readonly running: Running;
   /** What to type. */
   readonly introduction: string;
   close(this: void): Promise<void>;
 }
 
-async function startDirectly(options: GiteaSimulatorOptions, values: Flags): Promise<Running> {
-  const simulator = await startGiteaSimulator({ ...options, ...readPort(values) });
+async function startDirectly(product: Product, options: Options, values: Flags): Promise<Started> {
+  const running = await product.start({ ...options, ...readPort(values) });
+  const { simulator } = running;
   const introduction = `${simulator.url}
 
 To link it, with a token from below
-  gitlink link gitea --host ${simulator.url}
+  gitlink link ${product.provider} --host ${simulator.url} --method token
 `;
-  return { simulator, introduction, close: () => simulator.close() };
+  return { running, introduction, close: () => simulator.close() };
 }
 
-async function startBehindProxy(options: GiteaSimulatorOptions, values: Flags): Promise<Running> {
-  const host = values.forgejo ? 'codeberg.org' : 'gitea.com';
+async function startBehindProxy(product: Product, options: Options, values: Flags): Promise<Started> {
+  const { cloudHost: host, provider } = product;
   const authority = createCertificateAuthority('gitlink simulator');
   const folder = await mkdtemp(join(tmpdir(), 'gitlink-simulator-'));
   const caFile = join(folder, 'ca.pem');
   await writeFile(caFile, authority.certificate);
-  const simulator = await startGiteaSimulator({
+  const running = await product.start({
     ...options,
     tls: authority.issue({ names: [host] }),
     rootUrl: `https://${host}${options.basePath ?? ''}`,
   });
+  const { simulator } = running;
   const proxy = await startProxyServer({
     ...readPort(values),
     hosts: { [`${host}:443`]: { port: simulator.port } },
@@ -106,33 +163,28 @@ async function startBehindProxy(options: GiteaSimulatorOptions, values: Flags): 
   const introduction = `The proxy ${proxy.url} stands before https://${host}
 
 To link it, with a token from below
-  HTTPS_PROXY=${proxy.url} NODE_EXTRA_CA_CERTS=${caFile} gitlink link gitea --host https://${host}
+  HTTPS_PROXY=${proxy.url} NODE_EXTRA_CA_CERTS=${caFile} gitlink link ${provider} --host https://${host} --method token
 `;
   const close = async () => {
     await proxy.close();
     await simulator.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { simulator, introduction, close };
+  return { running, introduction, close };
 }
 
 function readPort(values: Flags): { readonly port?: number } {
   return values.port === undefined ? {} : { port: readNumber('port', values.port) };
 }
 
-function readOptions(values: Flags): GiteaSimulatorOptions {
-  const count = readNumber('repositories', values.repositories ?? '0');
-  const extra = count > 0 ? [{ owner: 'acme', name: 'service', private: true, count }] : [];
+function readOptions(values: Flags): Options {
   return {
-    flavour: values.forgejo ? 'forgejo' : 'gitea',
     latencyMs: readNumber('latency', values.latency ?? '0'),
     seed: readNumber('seed', values.seed ?? '1'),
-    ...(values.version === undefined ? {} : { version: values.version }),
     ...(values['base-path'] === undefined ? {} : { basePath: values['base-path'] }),
     ...(values['rate-limit'] === undefined
       ? {}
       : { rateLimit: parseRateLimit(values['rate-limit'], values) }),
-    world: { ...smallWorld, repositories: [...(smallWorld.repositories ?? []), ...extra] },
   };
 }
 
@@ -177,7 +229,7 @@ function toFault(kind: string): Fault {
   }
 }
 
-function describeContents(simulator: GiteaSimulator): string {
+function describeGitea(simulator: GiteaSimulator): string {
   const tokens = [
     ['everything gitlink may want', ['read:user', 'read:organization', 'write:repository', 'write:user']],
     ['what its OAuth asks for', ['read:user', 'read:organization', 'write:repository']],
@@ -195,4 +247,36 @@ function describeContents(simulator: GiteaSimulator): string {
       (user) => `  ${user.login}${user.isAdmin ? ' (site admin)' : ''}, password ${user.password ?? 'none'}`,
     );
   return `Tokens of ada\n${tokenLines.join('\n')}\n\nUsers\n${userLines.join('\n')}\n`;
+}
+
+function describeGitlab(simulator: GitlabSimulator): string {
+  const { oauth, state } = simulator;
+  const addToken = (token: NewToken) => simulator.addToken(token);
+  const bot = state.findUser('service_account_group_31_canary')?.username ?? '';
+  const tokens = [
+    ['everything gitlink may want', addToken({ scopes: ['api', 'write_repository'] })],
+    ['for reading only', addToken({ scopes: ['read_api', 'read_repository', 'self_rotate'] })],
+    ['git alone, and cannot even say who it is', addToken({ scopes: ['write_repository', 'self_rotate'] })],
+    ['ends in a week', addToken({ scopes: ['api'], expiresAt: dayIn(7) })],
+    ['new shape', addToken({ scopes: ['api'], shape: 'routable' })],
+    ['of the project acme/api', addToken({ kind: 'project', resource: 'acme/api', scopes: ['api'] })],
+    ['of the group acme', addToken({ kind: 'group', resource: 'acme', scopes: ['api'], accessLevel: 50 })],
+    ['of a service account', addToken({ kind: 'serviceAccount', user: bot, scopes: ['api'] })],
+    [
+      'to deploy acme/api (--username ci --repo acme/api)',
+      addToken({
+        kind: 'deploy',
+        resource: 'acme/api',
+        scopes: ['read_repository'],
+        deployUsername: 'ci',
+      }),
+    ],
+  ] as const;
+  const tokenLines = tokens.map(([what, { secret, scopes }]) => `  ${secret}  ${what}: ${scopes.join(' ')}`);
+  const { applicationId } = oauth.addApplication();
+  return `Tokens\n${tokenLines.join('\n')}\n\nTo sign in as ada with the browser or a code\n  --client-id ${applicationId}\n`;
+}
+
+function dayIn(days: number): string {
+  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 }
