@@ -1,5 +1,6 @@
 import type { SentAuthorization, SimulatorRequest } from '../routes.ts';
 import { Refusal, refuse, type Actor, type GiteaContext } from './call.ts';
+import { findLiveToken } from './oauth-state.ts';
 import type { GiteaState, GiteaToken } from './state.ts';
 
 /**
@@ -58,7 +59,7 @@ function signIn(
  */
 export function findToken(state: GiteaState, authorization: SentAuthorization): GiteaToken | undefined {
   if (authorization.scheme === 'other') return undefined;
-  if (authorization.scheme !== 'basic') return state.tokens.get(authorization.secret);
+  if (authorization.scheme !== 'basic') return findLiveToken(state, authorization.secret);
   const { username, password } = authorization;
-  return state.tokens.get(password === '' || password === 'x-oauth-basic' ? username : password);
+  return findLiveToken(state, password === '' || password === 'x-oauth-basic' ? username : password);
 }

@@ -44,6 +44,22 @@ export interface GiteaBehaviour {
   readonly hidesRedirects: boolean;
   readonly hasInstallationTargetType: boolean;
   readonly otpHeader: string;
+  /** OAuth tokens are limited to their scopes; else they may do everything. */
+  readonly honoursOAuthScopes: boolean;
+  /** Scopes of OAuth may be separated by commas too. */
+  readonly splitsScopesAtCommas: boolean;
+  /** A name that is no scope is left out; else it lifts the whole limit. */
+  readonly dropsUnknownScopes: boolean;
+  /** The default of `INVALIDATE_REFRESH_TOKENS`. */
+  readonly invalidatesRefreshTokens: boolean;
+  /** A client learns nothing of other clients' tokens. */
+  readonly introspectsOnlyOwn: boolean;
+  /** Introspecting a dead token is 401, because the token itself is taken for a credential. */
+  readonly refusesDeadIntrospection: boolean;
+  /** Applications have `skip_secondary_authorization`. */
+  readonly hasSkippedConsent: boolean;
+  /** The issuer ends with a slash. */
+  readonly hasSlashInIssuer: boolean;
 }
 
 const chatHookTypes = [
@@ -101,6 +117,15 @@ function describeGitea(version: string): GiteaBehaviour {
     hidesRedirects: false,
     hasInstallationTargetType: minor >= 24,
     otpHeader: 'x-gitea-otp',
+    honoursOAuthScopes: minor >= 23,
+    splitsScopesAtCommas: true,
+    dropsUnknownScopes: false,
+    invalidatesRefreshTokens: false,
+    introspectsOnlyOwn: minor >= 27,
+    // Seen at 1.26.4; other versions are unverified.
+    refusesDeadIntrospection: minor === 26,
+    hasSkippedConsent: minor >= 23,
+    hasSlashInIssuer: minor < 25,
   };
 }
 
@@ -132,5 +157,13 @@ function describeForgejo(version: string): GiteaBehaviour {
     hidesRedirects: true,
     hasInstallationTargetType: false,
     otpHeader: 'x-forgejo-otp',
+    honoursOAuthScopes: major >= 9,
+    splitsScopesAtCommas: false,
+    dropsUnknownScopes: true,
+    invalidatesRefreshTokens: major >= 9,
+    introspectsOnlyOwn: false,
+    refusesDeadIntrospection: false,
+    hasSkippedConsent: false,
+    hasSlashInIssuer: major < 12,
   };
 }

@@ -18,6 +18,14 @@ export interface GiteaSettings {
   defaultPagingNum: number;
   /** `[webhook] ALLOWED_HOST_LIST`. */
   allowedHosts: 'loopback' | 'external';
+  /** `[oauth2] ENABLED`. */
+  oauth2Enabled: boolean;
+  /** `[oauth2] ACCESS_TOKEN_EXPIRATION_TIME`. */
+  accessTokenLifeS: number;
+  /** `[oauth2] REFRESH_TOKEN_EXPIRATION_TIME`, there in hours. */
+  refreshTokenLifeS: number;
+  /** `[oauth2] INVALIDATE_REFRESH_TOKENS`. */
+  invalidateRefreshTokens: boolean;
 }
 
 /** What all handlers share. */

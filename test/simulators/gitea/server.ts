@@ -1,7 +1,8 @@
 import { createRequestCheck } from '../../support/openapi-check.ts';
 import { startSimulatorServer } from '../http-server.ts';
 import type { SimulatorServer, SimulatorServerOptions } from '../http-server.ts';
-import type { Route, SimulatorRequest } from '../routes.ts';
+import type { Route } from '../routes.ts';
+import { listApplicationRoutes } from './applications.ts';
 import { authenticate, findToken } from './authenticate.ts';
 import { describeBehaviour, type GiteaFlavour } from './behaviour.ts';
 import { Refusal, type GiteaContext, type GiteaHandler, type GiteaSettings } from './call.ts';
@@ -9,6 +10,9 @@ import { createDeliveries, type DeliveryRecord } from './delivery.ts';
 import { createGitStorage } from './git-storage.ts';
 import { listGitRoutes } from './git.ts';
 import { listHookRoutes } from './hooks.ts';
+import { checkManners } from './manners.ts';
+import type { BrowserPerson } from './oauth-authorize.ts';
+import { createOAuth, type GiteaOAuth } from './oauth.ts';
 import { listOrganizationRoutes } from './organizations.ts';
 import { listRepositoryRoutes } from './repositories.ts';
 import { addToken, requireRepository } from './state.ts';
@@ -29,6 +33,8 @@ export interface GiteaSimulatorOptions extends Omit<
   readonly settings?: Partial<GiteaSettings>;
   /** `ROOT_URL` where it is not the address that the simulator listens on, as behind a proxy. */
   readonly rootUrl?: string;
+  /** Who sits before the browser when somebody signs in. */
+  readonly person?: Partial<BrowserPerson>;
 }
 
 export interface GiteaSimulator extends SimulatorServer {
@@ -36,6 +42,7 @@ export interface GiteaSimulator extends SimulatorServer {
   readonly state: GiteaState;
   readonly settings: GiteaSettings;
   readonly deliveries: readonly DeliveryRecord[];
+  readonly oauth: GiteaOAuth;
   /** Adds a personal access token; its `secret` is what a person would paste. */
   addToken(token: NewToken): GiteaToken;
   /** The hooks of one repository, by `owner/name`. */
@@ -55,10 +62,15 @@ export async function startGiteaSimulator(options: GiteaSimulatorOptions = {}): 
     maxResponseItems: 50,
     defaultPagingNum: 30,
     allowedHosts: 'loopback',
+    oauth2Enabled: true,
+    accessTokenLifeS: 3600,
+    refreshTokenLifeS: 730 * 3600,
+    invalidateRefreshTokens: behaviour.invalidatesRefreshTokens,
     ...options.settings,
   };
   const deliveries = createDeliveries(() => context);
   const storage = createGitStorage();
+  const { oauth, routes: oauthRoutes } = createOAuth(() => context, options.person);
   const context: GiteaContext = {
     state,
     behaviour,
@@ -92,6 +104,8 @@ export async function startGiteaSimulator(options: GiteaSimulatorOptions = {}): 
       ...listOrganizationRoutes(api),
       ...listHookRoutes(api),
       ...listTokenRoutes(behaviour, api),
+      ...listApplicationRoutes(api),
+      ...oauthRoutes,
       ...listGitRoutes(context, storage),
     ],
     check: (request, route) => {
@@ -110,6 +124,7 @@ export async function startGiteaSimulator(options: GiteaSimulatorOptions = {}): 
     state,
     settings,
     deliveries: deliveries.records,
+    oauth,
     addToken: (token) => addToken(state, token),
     hooksOf: (fullName) => {
       const { id } = requireRepository(state, fullName);
@@ -121,11 +136,4 @@ export async function startGiteaSimulator(options: GiteaSimulatorOptions = {}): 
       await storage.close();
     },
   };
-}
-
-/** What no server demands but gitlink promises: it says who it is. */
-function checkManners(request: SimulatorRequest): void {
-  if (!request.headers['user-agent']?.startsWith('gitlink/')) {
-    request.recordFailure('a User-Agent that does not begin with "gitlink/"');
-  }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createOAuthState, type GiteaGrant, type OAuthState } from './oauth-state.ts';
 import { normalizeScopes } from './scopes.ts';
 
 export type OrganizationRole = 'owner' | 'admin' | 'write' | 'read';
@@ -58,6 +59,10 @@ export interface GiteaToken {
   readonly scopes: readonly string[];
   /** Ids of the only repositories that it may use; `null` for no such limit. */
   readonly repositories: readonly number[] | null;
+  /** What an OAuth token hangs on: it is good as long as that is there. */
+  readonly grant?: GiteaGrant;
+  /** Milliseconds since the epoch; absent for tokens without an end. */
+  expiresAt?: number;
   readonly createdAt: Date;
   lastUsedAt: Date | null;
 }
@@ -116,6 +121,7 @@ export interface GiteaState {
   readonly hooks: HookTable;
   /** By the secret. */
   readonly tokens: Map<string, GiteaToken>;
+  readonly oauth: OAuthState;
   /** Old `owner/name` in lower case to the id of the repository. */
   readonly repositoryRedirects: Map<string, number>;
   /** Old login in lower case to the id of the owner. */
@@ -144,6 +150,7 @@ export function createGiteaState(): GiteaState {
     repositories: new Map(),
     hooks: createHookTable(),
     tokens: new Map(),
+    oauth: createOAuthState(),
     repositoryRedirects: new Map(),
     ownerRedirects: new Map(),
     findOwner: (login) => {
