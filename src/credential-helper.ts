@@ -1,6 +1,7 @@
 import { readChunks } from './git/read-chunks.ts';
 import { createGitQuestion, replyToGit } from './operations/git-question.ts';
 import { findDirectories } from './runtime.ts';
+import { version } from './cli/version.ts';
 import { createTextSink } from './text-sink.ts';
 
 /**
@@ -19,6 +20,10 @@ export async function runCredentialHelper(args: readonly string[]): Promise<void
     readOtherItem: async (link, passphraseFile) => {
       const { readVaultItem } = await import('./operations/helper-storage.ts');
       return readVaultItem(directories, env, link, passphraseFile);
+    },
+    renew: async (link, credential, isRefused) => {
+      const { renewForGit } = await import('./operations/helper-renewal.ts');
+      return renewForGit({ directories, env, userAgent: `gitlink/${version}` }, link, credential, isRefused);
     },
     markRefused: async (link) => {
       const { markRefused } = await import('./operations/helper-storage.ts');

@@ -87,6 +87,9 @@ export class UnreachableError extends GitlinkError {
   readonly code = 'unreachable';
 }
 
+/** Something answered that is no API of a Git host: a web page, broken JSON, a redirect to elsewhere. */
+export class ForeignAnswerError extends UnreachableError {}
+
 /** The host asked to be left alone for longer than this command may wait. */
 export class RateLimitError extends GitlinkError {
   readonly code = 'rateLimited';

@@ -34,6 +34,16 @@ export class Secret {
     return suffix !== '' && this.#value.endsWith(suffix);
   }
 
+  /** Whether the value has a form, for hosts whose tokens tell their kind. */
+  matches(pattern: RegExp): boolean {
+    return pattern.test(this.#value);
+  }
+
+  /** The same secret in another form, such as another encoding. */
+  map(change: (value: string) => string): Secret {
+    return new Secret(change(this.#value));
+  }
+
   get length(): number {
     return this.#value.length;
   }

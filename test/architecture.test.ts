@@ -104,6 +104,7 @@ describe('architecture', () => {
       'cli/credential-flags.ts',
       'cli/secret-output.ts',
       'git/credential-protocol.ts',
+      'git/list-remote.ts',
       'http/proxy-choice.ts',
       'http/transport.ts',
       'http/write-request.ts',

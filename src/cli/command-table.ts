@@ -1,3 +1,4 @@
+import { registerClient } from './commands/client.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerCredential } from './commands/credential.ts';
 import { registerLink } from './commands/link.ts';
@@ -7,6 +8,7 @@ import { registerRelink } from './commands/relink.ts';
 import { registerRename } from './commands/rename.ts';
 import { registerRepos } from './commands/repos.ts';
 import { registerRestrict } from './commands/restrict.ts';
+import { registerRotate } from './commands/rotate.ts';
 import { registerSetupGit } from './commands/setup-git.ts';
 import { registerShow } from './commands/show.ts';
 import { registerUnlink } from './commands/unlink.ts';
@@ -23,9 +25,11 @@ export const commandTable: Readonly<Record<string, (cli: Cli) => void>> = {
   'regenerate-webhooks': registerRegenerateWebhooks,
   'webhook-secret': registerWebhookSecret,
   relink: registerRelink,
+  rotate: registerRotate,
   rename: registerRename,
   unlink: registerUnlink,
   'setup-git': registerSetupGit,
   credential: registerCredential,
+  client: registerClient,
   config: registerConfig,
 };

@@ -49,6 +49,8 @@ export function createContext(options: ContextOptions): OperationContext {
       return runtime.signal;
     },
     env: runtime.env,
+    platform: runtime.platform,
+    workingDirectory: runtime.workingDirectory,
     directories,
     reporter,
     links,
@@ -66,6 +68,7 @@ export function createContext(options: ContextOptions): OperationContext {
       return vault;
     },
     openHostClient: async (request) => (await loadMachine()).openHostClient(options, request),
+    openNetwork: async (caFile) => (await loadMachine()).openNetwork(options, caFile),
   };
 }
 

@@ -12,10 +12,19 @@ import type { Session } from './session.ts';
 export interface CredentialFlags {
   readonly host?: string;
   readonly method?: string;
+  readonly username?: string;
   readonly withToken?: boolean;
   readonly tokenFile?: string;
   readonly tokenEnv?: string;
+  readonly clientId?: string;
+  readonly clientSecretFile?: string;
+  readonly clientSecretEnv?: string;
   readonly for?: readonly string[];
+  readonly scope?: readonly string[];
+  /** Commander's name for `--no-browser`. */
+  readonly browser?: boolean;
+  readonly callbackPort?: number;
+  readonly timeout?: number;
   readonly expires?: string;
   readonly caFile?: string;
   readonly allowHttp?: boolean;
@@ -33,19 +42,40 @@ export function addCredentialFlags(command: Command): Command {
     .option('--with-token', 'read the token from standard input')
     .option('--token-file <file>', 'read the token from a file')
     .option('--token-env <variable>', 'read the token from an environment variable')
+    .option('--username <name>', 'the user name of a token that serves git alone (GitLab deploy tokens)')
+    .option('--client-id <id>', 'the OAuth client to sign in with')
+    .option('--client-secret-file <file>', 'read its secret from a file')
+    .option('--client-secret-env <variable>', 'read its secret from an environment variable')
+    .option('--no-browser', 'open no browser: show the address, and take what it ends at')
+    .option('--callback-port <port>', 'the port that the client is registered with', toPort)
+    .option('--timeout <seconds>', 'how long to wait for the browser (default 300)', toSeconds)
     .option(
       '--for <what>',
       `what it is for: ${capabilityNames.join(', ')} (default clone,webhooks)`,
       collectList,
     )
+    .option('--scope <scope>', "ask for these scopes instead, in the host's words (repeatable)", collectList)
     .option('--expires <date>', 'when the token ends, where the host does not tell: 2027-03-31')
     .option('--ca-file <file>', 'trust the authorities in this PEM file, too', toAbsolutePath)
     .option('--allow-http', 'accept a host without TLS: everything can be read on the way')
     .option('--passphrase-file <file>', 'where the passphrase of the encrypted file stands', toAbsolutePath);
 }
 
+/** @throws UsageError */
+export function toPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new UsageError('--callback-port takes a number from 1 to 65535.');
+}
+
+function toSeconds(text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (seconds >= 1 && seconds <= 3_600) return seconds;
+  throw new UsageError('--timeout takes a number of seconds from 1 to 3600.');
+}
+
 /** The path is kept, and git's helper opens it from another folder. */
-function toAbsolutePath(path: string): string {
+export function toAbsolutePath(path: string): string {
   return resolve(path);
 }
 
@@ -123,7 +153,7 @@ export async function readGivenSecret(
 }
 
 /** What a person pipes in or keeps in a file. */
-type SecretKind = 'token' | 'webhook secret';
+type SecretKind = 'token' | 'webhook secret' | 'client secret';
 
 /** Reads a secret that a person pipes in or keeps in a file: one word. */
 function toSecret(text: string, place: string, kind: SecretKind): Secret {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createHostClient } from '../http/create-host-client.ts';
 import type { HostClient } from '../http/host-client.ts';
 import { createTransport } from '../http/transport.ts';
+import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import type { HostClientRequest } from '../operations/context.ts';
 import type { WithLock } from '../store/process-lock.ts';
 import { createVaultFile } from '../store/vault-file.ts';
@@ -14,6 +15,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { ContextOptions } from './create-context.ts';
 import { version } from './version.ts';
 
+const userAgent = `gitlink/${version}`;
 const keychainDeadlineMs = { withTerminal: 60_000, withoutTerminal: 3_000 };
 /** Above this a person should know what the program is waiting for. */
 const announcedWaitMs = 2_000;
@@ -59,26 +61,38 @@ export function openFileVault(
   });
 }
 
+/** What signing in needs of the network. */
+export async function openNetwork({ runtime }: ContextOptions, caFile: string | null): Promise<OAuthNetwork> {
+  const { clock, signal } = runtime;
+  return { fetch: await openTransport(runtime, caFile), clock, userAgent, signal };
+}
+
+function openTransport(
+  { env, fetch }: ContextOptions['runtime'],
+  caFile: string | null,
+): Promise<typeof globalThis.fetch> {
+  return createTransport({
+    env,
+    fetch,
+    readFile: (path) => readFile(path, 'utf8'),
+    ...(caFile === null ? {} : { caFile }),
+  });
+}
+
 /** The way to a host, through this machine's proxy and trusting its authorities. */
 export async function openHostClient(
   { runtime, reporter, trace }: ContextOptions,
   request: HostClientRequest,
 ): Promise<HostClient> {
-  const transport = await createTransport({
-    env: runtime.env,
-    fetch: runtime.fetch,
-    readFile: (path) => readFile(path, 'utf8'),
-    ...(request.caFile === null ? {} : { caFile: request.caFile }),
-  });
   return createHostClient({
     base: request.base,
-    fetch: transport,
+    fetch: await openTransport(runtime, request.caFile),
     clock: runtime.clock,
     random: runtime.random,
     signal: request.signal ?? runtime.signal,
-    userAgent: `gitlink/${version}`,
+    userAgent,
     pacing: request.pacing,
-    authorize: () => Promise.resolve(request.authorization),
+    ...(request.authorize === null ? {} : { authorize: request.authorize }),
     onWait: (durationMs, reason) => {
       if (durationMs < announcedWaitMs) return;
       const why = reason === 'rateLimit' ? 'the host asks to wait' : 'waiting before the next try';

@@ -103,11 +103,11 @@ function createProgram(runtime: Runtime): Command {
     .addHelpText(
       'before',
       toExamples([
-        ['gitlink link gitea --host git.acme.dev', 'connect your account'],
+        ['gitlink link gitlab', 'connect your account'],
         ['gitlink list', 'see what is connected'],
-        ['gitlink restrict gitea acme', 'limit a link to the namespace acme'],
-        ['gitlink regenerate-webhooks gitea --url https://ci.acme.dev/hook', 'a fresh secret everywhere'],
-        ['gitlink unlink gitea', 'take it all back'],
+        ['gitlink restrict gitlab acme', 'limit a link to the namespace acme'],
+        ['gitlink regenerate-webhooks gitlab --url https://ci.acme.dev/hook', 'a fresh secret everywhere'],
+        ['gitlink unlink gitlab', 'take it all back'],
       ]),
     );
 }

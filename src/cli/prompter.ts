@@ -7,7 +7,8 @@ import { Secret } from '../secret.ts';
 export interface Prompter {
   /** Whether there is someone to ask. */
   readonly canAsk: boolean;
-  ask(question: string, flag: string, usual?: string): Promise<string>;
+  /** @param signal - Takes the question back, where the answer came in another way. */
+  ask(question: string, flag: string, usual?: string, signal?: AbortSignal): Promise<string>;
   /** Asks without showing what is typed. */
   askSecret(question: string, flag: string): Promise<Secret>;
   /** Without a terminal, or with `--yes`, the usual answer. */
@@ -53,18 +54,20 @@ export function createPrompter(options: PrompterOptions): Prompter {
     try {
       return await work(await import('./inquirer.ts'), options.openStreams());
     } catch (error) {
-      if (error instanceof Error && error.name === 'ExitPromptError') throw new CancelledError();
+      // Ctrl-C, or a question that was taken back.
+      if (error instanceof Error && /^(?:Exit|Abort)PromptError$/.test(error.name))
+        throw new CancelledError();
       throw error;
     }
   }
 
   return {
     canAsk,
-    ask: (message, flag, usual) =>
+    ask: (message, flag, usual, signal) =>
       prompt(async ({ input }, streams) => {
         const answer = await input(
           { message, required: true, ...(usual === undefined ? {} : { default: usual }) },
-          streams,
+          { ...streams, ...(signal ? { signal, clearPromptOnDone: true } : {}) },
         );
         return answer.trim();
       }, flag),

@@ -3,6 +3,7 @@ import { toLinkDocument } from '../operations/link-document.ts';
 import type { TextSink } from '../runtime.ts';
 import { findDirectories } from '../runtime.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { currentFormat } from '../store/migrations.ts';
 import { readPrivateFile } from '../store/private-files.ts';
 import { readLastUsage } from '../store/usage-log.ts';
 import { linkColumns } from './link-view.ts';
@@ -62,7 +63,7 @@ function readPlainRecords(path: string): readonly LinkRecord[] | null {
     readonly version?: unknown;
     readonly links?: unknown;
   } | null;
-  if (records?.version !== 1 || !Array.isArray(records.links)) return null;
+  if (records?.version !== currentFormat.version || !Array.isArray(records.links)) return null;
   return records.links.every(isPlainLink) ? records.links : null;
 }
 

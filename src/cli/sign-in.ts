@@ -1,9 +1,14 @@
 import { CancelledError, UnsupportedError, UsageError } from '../errors.ts';
 import { toDisplayHost, toUnicodeHost } from '../http/base-url.ts';
+import { requireOAuth, type SignInClient } from '../operations/client-identity.ts';
 import { capabilityWords, judgeScopes } from '../operations/judge-scopes.ts';
-import { verifyCredential, type VerifiedCredential } from '../operations/link-account.ts';
 import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operations/recognise-host.ts';
-import type { Capability } from '../providers/provider.ts';
+import { verifyCredential, type VerifiedCredential } from '../operations/verify-credential.ts';
+import { verifyGitCredential } from '../operations/verify-git-credential.ts';
+import type { Capability, LinkMethod, Provider } from '../providers/provider.ts';
+import type { LinkRecord, Storage } from '../store/link-schema.ts';
+import { chooseWay, signInBy } from './browser-sign-in.ts';
+import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
 import { obtainToken, readCapabilities, type CredentialFlags } from './credential-flags.ts';
 import type { Session } from './session.ts';
 
@@ -21,7 +26,10 @@ export async function recogniseWithConsent(
   const { host, flavour, version } = recognised.description;
   const what = `${flavour}${version === null ? '' : ` ${version}`}`;
   const decoded = toUnicodeHost(host);
-  reporter.note(`${toDisplayHost(host)}${decoded === null ? '' : ` (${decoded})`} is ${what}.`);
+  // Nobody needs to be told what gitlab.com is.
+  if (recognised.provider.defaultHost !== host) {
+    reporter.note(`${toDisplayHost(host)}${decoded === null ? '' : ` (${decoded})`} is ${what}.`);
+  }
   if (!isKnown && recognised.provider.defaultHost !== host && prompter.canAsk) {
     const isWanted = await prompter.confirm(`Send your credential to ${host}?`, true);
     if (!isWanted) throw new CancelledError('Nothing was sent.');
@@ -29,39 +37,199 @@ export async function recogniseWithConsent(
   return recognised;
 }
 
-/** Gets a credential and has the host verify it, then says what it may and may not do. */
-export async function signIn(
+/** A credential that is verified and not kept yet. */
+export interface SignedIn {
+  readonly verified: VerifiedCredential;
+  readonly method: LinkMethod;
+  /** A credential that a person pasted is theirs. */
+  readonly origin: LinkRecord['credentialOrigin'];
+}
+
+export interface SignInWish {
+  readonly flags: CredentialFlags;
+  /** Where a client that is registered on the way is kept. */
+  readonly storage: Storage;
+  /** Where a credential that serves git alone is tried. */
+  readonly repositories: readonly string[];
+  /** How the link was signed in with before, for a link that gets a new credential; else null. */
+  readonly usualMethod: LinkMethod | null;
+}
+
+/**
+ * Gets a credential, has the host verify it, says what it may and may not do, and has it kept. A browser hears of
+ * success only after that.
+ *
+ * @returns what `keep` made.
+ */
+export async function signIn<T>(
+  session: Session,
+  recognised: RecognisedHost,
+  wish: SignInWish,
+  keep: (signedIn: SignedIn) => Promise<T>,
+): Promise<T> {
+  const { provider, description } = recognised;
+  const { flags } = wish;
+  const capabilities = readCapabilities(flags.for);
+  const client = await findSignInClient(session, recognised, flags);
+  const method = await chooseMethod(session, recognised, wish, client !== null);
+  if (method === 'token') {
+    const verified = await verifyToken(session, recognised, wish);
+    describeCredential(session, verified, capabilities);
+    return keep({ verified, method, origin: 'pasted' });
+  }
+  const opensBrowser = flags.browser !== false;
+  const way = await chooseWay(session, recognised, { method, opensBrowser });
+  const request = {
+    provider,
+    description,
+    client: client ?? (await registerClient(session, recognised, wish)),
+    scopes: chooseScopes(recognised, flags, capabilities),
+    caFile: flags.caFile ?? null,
+  };
+  const timeoutMs = flags.timeout === undefined ? null : flags.timeout * 1000;
+  return signInBy(session, request, way, timeoutMs, (verified) => {
+    describeCredential(session, verified, capabilities);
+    return keep({ verified, method: way === 'code' ? 'device' : 'oauth', origin: 'obtained' });
+  });
+}
+
+/**
+ * Gets a token, judges it by its shape, and has the host verify it.
+ *
+ * @throws UsageError for something else that looks like a token.
+ */
+async function verifyToken(
   session: Session,
   { provider, description }: RecognisedHost,
-  flags: CredentialFlags,
+  { flags, repositories }: SignInWish,
 ): Promise<VerifiedCredential> {
-  if (flags.method !== undefined && flags.method !== 'token') {
-    throw new UnsupportedError(`${provider.displayName} cannot be linked by ${flags.method} yet.`, {
-      hint: 'Use a token: --method token',
-    });
-  }
-  const capabilities = readCapabilities(flags.for);
+  const { context, prompter } = session;
   const token = await obtainToken(session, provider, description.host, flags);
   if (!token.isPrintableAscii)
     throw new UsageError('A token holds visible ASCII characters only; this is none.');
-  const credential = { kind: 'token', token };
-  const verified = await verifyCredential(session.context, provider, description, credential, {
-    caFile: flags.caFile ?? null,
+  const shape = provider.recogniseToken?.(token) ?? { use: 'api', kind: 'token' };
+  if (shape.use === 'none') throw new UsageError(`This is ${shape.what}.`, { hint: shape.hint });
+  const credential = { kind: shape.kind, token, signIn: null };
+  const caFile = flags.caFile ?? null;
+  if (shape.use === 'api') {
+    return verifyCredential(context, provider, description, credential, { client: null, caFile });
+  }
+  session.reporter.note('It serves git alone, so it is tried with git, and API commands will not work.');
+  const username = flags.username ?? (await prompter.ask('The user name of this token', '--username'));
+  const repository =
+    repositories[0] ?? (await prompter.ask('A repository that it is for (OWNER/NAME)', '--repo OWNER/NAME'));
+  return verifyGitCredential(context, provider, description, { credential, username, repository, caFile });
+}
+
+/**
+ * Without `--method` a token that is given decides, then a known client, then the person.
+ *
+ * @throws UsageError without a terminal where nothing decides.
+ */
+async function chooseMethod(
+  session: Session,
+  { provider, description }: RecognisedHost,
+  { flags, usualMethod }: SignInWish,
+  isClientKnown: boolean,
+): Promise<'token' | 'oauth' | 'device'> {
+  const { method } = flags;
+  if (method === 'app') {
+    throw new UnsupportedError(`${provider.displayName} cannot be linked by ${method}.`, {
+      hint: 'Sign in with a browser (--method oauth) or use a token (--method token).',
+    });
+  }
+  if (method === 'token') return method;
+  if (method === 'oauth' || method === 'device') {
+    assertOffers(provider, description.host, method);
+    return method;
+  }
+  const hasToken = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
+  if (hasToken || !provider.oauth) return 'token';
+  if (usualMethod === 'token' && flags.clientId === undefined) return 'token';
+  if (isClientKnown) return usualMethod === 'device' ? 'device' : 'oauth';
+  const { host } = description;
+  if (!session.prompter.canAsk) {
+    throw new UsageError(`How to sign in to ${toDisplayHost(host)} is not said.`, {
+      hint: `With a token: gitlink link ${provider.id} --host ${host} --with-token < FILE. With a browser, add a client first: gitlink client add ${provider.id} --host ${host} --client-id ID`,
+    });
+  }
+  const choices = [
+    { value: 'token', label: 'Paste a token' },
+    { value: 'oauth', label: 'Sign in with the browser (a client must be registered once)' },
+  ];
+  const chosen = await session.prompter.choose('How do you want to sign in?', choices, '--method');
+  return chosen === 'oauth' ? 'oauth' : 'token';
+}
+
+/** @throws UnsupportedError for a way of signing in that the host does not have. */
+function assertOffers(provider: Provider, host: string, method: 'oauth' | 'device'): void {
+  const endpoints = requireOAuth(provider).toEndpoints(host);
+  if (method === 'oauth' || endpoints.device !== null) return;
+  throw new UnsupportedError(`${provider.displayName} does not sign in by a code.`, {
+    hint: 'Sign in with a browser (--method oauth) or use a token (--method token).',
   });
-  describeCredential(session, verified, capabilities);
-  return verified;
+}
+
+/** Nobody signs in without a client; where the host can make one, the person chooses who does it. */
+async function registerClient(
+  session: Session,
+  recognised: RecognisedHost,
+  { flags, storage }: SignInWish,
+): Promise<SignInClient> {
+  const { provider, description } = recognised;
+  if (session.prompter.canAsk && requireOAuth(provider).createClient) {
+    const choices = [
+      { value: 'page', label: 'I register it on the page of the host' },
+      { value: 'token', label: 'gitlink registers it, with a token that is used once and not kept' },
+    ];
+    const chosen = await session.prompter.choose(
+      'How is the client to be registered?',
+      choices,
+      '--client-id',
+    );
+    if (chosen === 'token') {
+      const token = await session.prompter.askSecret(
+        'Paste a token that may register clients',
+        '--client-id',
+      );
+      const options = { token, name: 'gitlink', flags };
+      const record = await registerByToken(session, recognised, storage, options);
+      session.reporter.note(`Registered the client ${record.clientId} at ${description.host}.`);
+      const client = await findSignInClient(session, recognised, { ...flags, clientId: record.clientId });
+      if (client) return client;
+    }
+  }
+  return registerByHand(session, recognised, flags);
+}
+
+/** @throws UsageError for scopes where the host takes only its own. */
+function chooseScopes(
+  { provider }: RecognisedHost,
+  flags: CredentialFlags,
+  capabilities: readonly Capability[],
+): readonly string[] {
+  const support = requireOAuth(provider);
+  if (flags.scope === undefined) return support.toScopes(capabilities);
+  if (!support.hasConstantScopes) return flags.scope;
+  throw new UsageError(
+    `${provider.displayName} knows one set of scopes per client, so --scope cannot be used.`,
+    {
+      hint: 'Use a token with the scopes that you want: --method token',
+    },
+  );
 }
 
 /** Shows the account, what will not work, and what the credential could do beyond its purpose. */
 function describeCredential(
   { reporter }: Session,
-  { provider, identity }: VerifiedCredential,
+  { provider, identity, credential }: VerifiedCredential,
   capabilities: readonly Capability[],
 ): void {
   if (identity.account.login === null) {
     reporter.warn('This token may not read its own account, so the account stays unknown.');
   } else {
-    reporter.note(`It is a token of ${identity.account.login}.`);
+    const what = credential.signIn === null ? 'It is a token of' : 'Signed in as';
+    reporter.note(`${what} ${identity.account.login}.`);
   }
   const judgement = judgeScopes(provider, identity.scopes, capabilities);
   if (judgement === null) {

@@ -50,13 +50,18 @@ const passedGitVariable = /^GIT_(?!TRACE|ASKPASS$|TERMINAL_PROMPT$|.*(?:TOKEN|PA
  * Runs git to its end, without a shell, a terminal or a prompt. Any exit code is an answer.
  *
  * @param args - Data in them goes behind `--` or in a place where git takes no option.
- * @param options - `cwd`: default the working directory; `deadlineMs`: default 10 s.
+ * @param options - `cwd`: default the working directory; `deadlineMs`: default 10 s; `secretEnv`: more variables,
+ * which the programs that git starts see, too.
  * @throws UnsupportedError where git is not installed, UnreachableError at the deadline, the signal's reason.
  */
 export async function runGit(
   args: readonly string[],
   context: GitContext,
-  options: { readonly cwd?: string; readonly deadlineMs?: number } = {},
+  options: {
+    readonly cwd?: string;
+    readonly deadlineMs?: number;
+    readonly secretEnv?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<GitResult> {
   const { deadlineMs = defaultDeadlineMs, cwd = context.workingDirectory } = options;
   context.signal.throwIfAborted();
@@ -70,7 +75,7 @@ export async function runGit(
   const overflow = new AbortController();
   const child = spawn(git, args, {
     cwd,
-    env: toGitEnvironment(context),
+    env: { ...toGitEnvironment(context), ...options.secretEnv },
     stdio: ['ignore', 'pipe', 'pipe'],
     windowsHide: true,
     signal: AbortSignal.any([context.signal, deadline, overflow.signal]),

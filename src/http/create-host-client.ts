@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { RateLimitError, UnreachableError } from '../errors.ts';
+import { ForeignAnswerError, RateLimitError } from '../errors.ts';
 import { toPrintable } from '../printable.ts';
 import { redact } from '../redaction.ts';
 import type { Clock, Random } from '../runtime.ts';
@@ -46,10 +46,10 @@ export interface HostClientOptions {
   readonly signal: AbortSignal;
   readonly userAgent: string;
   /**
-   * Gives the credential, once per request. After a 401 it is asked once more with `rejected`; if the secret
-   * differs then, the request is repeated with it.
+   * Gives the credential, once per request. After a 401 it is asked once more, with the one that was refused; if
+   * the secret differs then, the request is repeated with it.
    */
-  readonly authorize?: (reason: 'request' | 'rejected') => Promise<Authorization | null>;
+  readonly authorize?: (refused: Authorization | null) => Promise<Authorization | null>;
   /** Origins beside the base's that may get the credential. */
   readonly origins?: readonly string[];
   readonly limits?: Partial<HostClientLimits>;
@@ -159,7 +159,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
     }
     const goal = target && target.origin !== 'null' ? target.origin : 'an address of another kind';
     const what = isInside && redirects >= redirectLimit ? 'too many redirects, at last to' : 'a redirect to';
-    throw new UnreachableError(
+    throw new ForeignAnswerError(
       `${journey.where} was answered with ${what} ${goal}, which gitlink does not follow.`,
       {
         hint: isInside
@@ -237,7 +237,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
 
   /** Another credential after the host refused the first, or null. */
   async function renewAuthorization(journey: Journey): Promise<Authorization | null> {
-    const renewed = (await authorize?.('rejected')) ?? null;
+    const renewed = (await authorize?.(journey.authorization)) ?? null;
     const isSame = renewed !== null && journey.authorization?.secret.equals(renewed.secret);
     return isSame ? null : renewed;
   }
@@ -249,9 +249,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
       request,
       where: `${request.method} ${base}${request.route.template}`,
       authorization:
-        request.authorization === undefined
-          ? ((await authorize?.('request')) ?? null)
-          : request.authorization,
+        request.authorization === undefined ? ((await authorize?.(null)) ?? null) : request.authorization,
       deadlineAt: clock.monotonic() + (request.deadlineMs ?? limits.deadlineMs),
       tries: 0,
     };
@@ -274,7 +272,8 @@ export function createHostClient(options: HostClientOptions): HostClient {
       const isAccepted = request.accept?.includes(raw.status) ?? false;
       const answer = readAnswer(raw, journey.where, isSuccess && !isAccepted);
       const limit = readRateLimit(answer, clock.now(), journey.tries, pacing.unstatedLimitMs);
-      closedUntil = Math.max(closedUntil, limit?.until ?? 0);
+      // A limit that a caller expects is that of one route.
+      if (!(isAccepted && raw.status === 429)) closedUntil = Math.max(closedUntil, limit?.until ?? 0);
       // A 403 that a caller wants to interpret is about permission; a rate limit in its clothes is not.
       if (isSuccess || (isAccepted && !(raw.status === 403 && limit?.isRefusal))) return answer;
       await pauseAfterAnswer(journey, answer, limit);

@@ -177,7 +177,7 @@ async function redeem(
   callback: SettlingCallback,
   begun: { readonly state: string; readonly verifier: Secret; readonly redirectUri: string },
 ): Promise<TokenSet> {
-  if (callback.outcome === 'error') throw toSignInError(client.host, callback);
+  if (callback.outcome === 'error') throw client.explain?.(callback) ?? toSignInError(client.host, callback);
   if (callback.outcome === 'otherIssuer') {
     throw new AuthError(
       `Another server than ${client.host} answered this sign-in, so gitlink did not go on with it.`,

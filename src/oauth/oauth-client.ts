@@ -1,3 +1,4 @@
+import type { GitlinkError } from '../errors.ts';
 import type { Clock } from '../runtime.ts';
 import type { Secret } from '../secret.ts';
 
@@ -14,6 +15,11 @@ export interface OAuthClient {
   readonly clientSecret: Secret | null;
   /** How the client proves itself at the token endpoint (RFC 6749 §2.3.1). */
   readonly clientAuthentication: 'none' | 'post' | 'basic';
+  /** What an error of this server means where it is not what the standard says; null for what is. */
+  readonly explain?: (failure: {
+    readonly error: string;
+    readonly description: string | null;
+  }) => GitlinkError | null;
 }
 
 /** How the flows reach the network. */

@@ -32,7 +32,7 @@ const tolerableSkewMs = 5 * 60_000;
  *
  * A clock that was set back to before the token was obtained says nothing about its age: then it is due.
  */
-export function isRefreshDue(tokens: TokenSet, clock: Clock): boolean {
+export function isRefreshDue(tokens: TokenSet, clock: Pick<Clock, 'now' | 'monotonic'>): boolean {
   const { expiresAt, monotonicExpiresAt, obtainedAt } = tokens;
   if (expiresAt === null) return false;
   const marginMs = Math.min(longestMarginMs, (expiresAt - obtainedAt) / 5);

@@ -16,7 +16,8 @@ import { toPrintable } from '../printable.ts';
 import { gitAccesses } from '../providers/git-registry.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
-import { unpackCredential } from './stored-credential.ts';
+import { isRefreshDue } from '../oauth/token-set.ts';
+import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /** What the helper needs of the world: little, because its start is felt with every fetch. */
 export interface GitQuestion {
@@ -27,6 +28,11 @@ export interface GitQuestion {
   now(): number;
   readLinks(): readonly LinkRecord[];
   readItem(link: LinkRecord): Promise<Secret | null>;
+  /**
+   * Renews a sign-in that is about to end, or that a server refused.
+   * @throws GitlinkError, recognised by its `code`.
+   */
+  renew(link: LinkRecord, credential: StoredCredential, isRefused: boolean): Promise<StoredCredential>;
   /** Notes the hand-out. */
   recordUse(link: LinkRecord, path: string | null): void;
   /** Marks a link whose credential a server refused. */
@@ -83,12 +89,39 @@ async function get(question: GitQuestion, request: CredentialRequest): Promise<G
   if (item === null) return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
   const access = gitAccesses[link.provider];
   if (!access) return refuse(`this version does not have the provider ${link.provider}`);
-  const { username, password } = access.toGitCredential(unpackCredential(item), link.account);
-  const expiresAtSeconds = link.expiresAt === null ? null : Math.floor(link.expiresAt / 1000);
-  const output = formatCredentialAnswer({ username, password, expiresAtSeconds }, request);
+  const credential = await freshen(question, link, unpackCredential(item));
+  if (credential === null) {
+    return refuse(
+      `the sign-in of "${link.name}" cannot be renewed any more; run: gitlink relink ${link.name}`,
+    );
+  }
+  const told = access.toGitCredential(credential, link.account);
+  const expiresAt = credential.signIn?.tokens.expiresAt ?? link.expiresAt;
+  const expiresAtSeconds = expiresAt === null ? null : Math.floor(expiresAt / 1000);
+  const output = formatCredentialAnswer({ ...told, expiresAtSeconds }, request);
   if ('refused' in output) return refuse(output.refused);
   question.recordUse(link, request.path);
   return { output, notice: null };
+}
+
+/** @returns null when a person must sign in again. */
+async function freshen(
+  question: GitQuestion,
+  link: LinkRecord,
+  credential: StoredCredential,
+): Promise<StoredCredential | null> {
+  const { signIn } = credential;
+  if (signIn === null || signIn.tokens.refreshToken === null) return credential;
+  const isRefused = link.statusReason === 'refused';
+  const clock = { now: () => question.now(), monotonic: () => performance.now() };
+  if (!isRefused && !isRefreshDue(signIn.tokens, clock)) return credential;
+  try {
+    return await question.renew(link, credential, isRefused);
+  } catch (error) {
+    // Not by its class: the part that renews is loaded apart and has a copy of its own of every class.
+    if (error instanceof Error && 'code' in error && error.code === 'auth') return null;
+    throw error;
+  }
 }
 
 /** Another helper's password may be what was refused, so only our own one counts. The link itself stays. */

@@ -75,7 +75,14 @@ async function bring(question: ApplyQuestion, planned: PlannedWebhook): Promise<
   const outdated = [...planned.duplicates];
   if (planned.hook !== null && planned.action === 'repair') {
     // Changes nothing that the journal tells of, and is safe to repeat.
-    const wanted = { url: target.url, events: target.nativeEvents, secret: null, successorOf: null };
+    // A host that takes a secret in place forgets it where the URL changes.
+    const isMoved = admin.secretChangesInPlace && planned.hook.url !== target.url;
+    const wanted = {
+      url: target.url,
+      events: target.nativeEvents,
+      secret: isMoved ? secret.value : null,
+      successorOf: null,
+    };
     current = await admin.update(open.access, planned.place, planned.hook, wanted);
   } else {
     current = await giveSecret(question, planned, secret);

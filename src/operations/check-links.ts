@@ -4,7 +4,9 @@ import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 import { openLinkWith } from './host-access.ts';
-import { unpackCredential } from './stored-credential.ts';
+import { requireProvider } from './link-faults.ts';
+import { unpackCredential, type StoredCredential } from './stored-credential.ts';
+import { isGitOnly, verifyGitCredential } from './verify-git-credential.ts';
 
 type Finding = Pick<LinkRecord, 'status' | 'statusReason'> & { readonly identity: Identity | null };
 
@@ -56,7 +58,9 @@ async function checkLink(
 ): Promise<Finding> {
   if (!secret) return { status: 'secretMissing', statusReason: link.storage, identity: null };
   try {
-    const { provider, access } = await openLinkWith(context, link, unpackCredential(secret));
+    const credential = unpackCredential(secret);
+    if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
+    const { provider, access } = await openLinkWith(context, link, credential);
     const identity = await provider.identify(access);
     return { status: 'ok', statusReason: null, identity };
   } catch (error) {
@@ -67,6 +71,23 @@ async function checkLink(
     }
     return toFinding(error);
   }
+}
+
+/** It is tried where the link may be used; a link of whole namespaces names no repository to try. */
+async function checkGitCredential(
+  context: OperationContext,
+  link: LinkRecord,
+  credential: StoredCredential,
+): Promise<Finding> {
+  const { restriction, account, caFile, host, flavour, hostVersion } = link;
+  const [repository] = restriction.mode === 'restricted' ? restriction.repositories : [];
+  if (!repository || account.login === null) {
+    return { status: 'unchecked', statusReason: 'gitOnly', identity: null };
+  }
+  const description = { host, flavour, version: hostVersion };
+  const request = { credential, username: account.login, repository: repository.fullName, caFile };
+  const { identity } = await verifyGitCredential(context, requireProvider(link), description, request);
+  return { status: 'ok', statusReason: null, identity };
 }
 
 /** A network fault says nothing about the credential; whatever is no answer of the host must not look like one. */
@@ -101,7 +122,9 @@ function applyFinding(link: LinkRecord, finding: Finding | undefined, checkedAt:
     status,
     statusReason,
     checkedAt,
+    ...(link.rotationBegunAt !== null && status === 'revoked' ? { statusReason: 'rotation' } : {}),
     ...(identity && {
+      rotationBegunAt: null,
       scopes: identity.scopes === null ? link.scopes : [...identity.scopes],
       expiresAt: identity.expiresAt ?? link.expiresAt,
       // A renamed account keeps its id; a token that may not read its account keeps what was known.

@@ -1,6 +1,7 @@
 import type { HostClient } from '../http/host-client.ts';
 import type { Pacing } from '../http/pacing.ts';
 import type { Authorization } from '../http/host-client.ts';
+import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import type { Clock, Directories, Random } from '../runtime.ts';
 import type { LinkStore } from '../store/link-store.ts';
 import type { Storage } from '../store/link-schema.ts';
@@ -23,8 +24,8 @@ export interface HostClientRequest {
   readonly base: string;
   readonly caFile: string | null;
   readonly pacing: Pacing;
-  /** What to sign requests with; null for none. */
-  readonly authorization: Authorization | null;
+  /** Gives what to sign a request with, also instead of what the host refused; null for requests without a credential. */
+  readonly authorize: ((refused: Authorization | null) => Promise<Authorization | null>) | null;
   /** Ends requests; default: the command's own signal. */
   readonly signal?: AbortSignal;
 }
@@ -36,6 +37,8 @@ export interface OperationContext {
   /** Fires when the command is stopped. */
   readonly signal: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly platform: NodeJS.Platform;
+  readonly workingDirectory: string;
   readonly directories: Directories;
   readonly reporter: Reporter;
   readonly links: LinkStore;
@@ -43,4 +46,6 @@ export interface OperationContext {
   openSettings(): Promise<Settings>;
   openVault(storage: Storage): Promise<Vault>;
   openHostClient(request: HostClientRequest): Promise<HostClient>;
+  /** How the flows of signing in reach the network. */
+  openNetwork(caFile: string | null): Promise<OAuthNetwork>;
 }

@@ -40,9 +40,3 @@ export function getLink(records: Records, id: string): LinkRecord {
   if (found) return found;
   throw new NotFoundError('The link was unlinked meanwhile.');
 }
-
-/** Changes one link; the records stay as they are where it is not among them. */
-export function mapLink(records: Records, id: string, change: (link: LinkRecord) => LinkRecord): Records {
-  if (!records.links.some((link) => link.id === id)) return records;
-  return { ...records, links: records.links.map((link) => (link.id === id ? change(link) : link)) };
-}

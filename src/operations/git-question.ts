@@ -4,6 +4,7 @@ import { toPrintable } from '../printable.ts';
 import type { Directories } from '../runtime.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
+import { currentFormat } from '../store/migrations.ts';
 import { readPrivateFile } from '../store/private-files.ts';
 import { recordUsage } from '../store/usage-log.ts';
 import { endByForce } from '../vault/forced-end.ts';
@@ -18,11 +19,14 @@ export interface HelperSurroundings {
   /** Reads a link's credential where the keychain does not hold it. */
   readonly readOtherItem: (link: LinkRecord, passphraseFile: string | null) => Promise<Secret | null>;
   readonly markRefused: (link: LinkRecord) => Promise<void>;
+  readonly renew: GitQuestion['renew'];
 }
 
 const keychainDeadlineMs = 3_000;
 /** After this git gets no answer, whatever is stuck. */
 const deadlineMs = 10_000;
+/** The same while a sign-in is renewed: cutting that off would lose it. */
+const renewalDeadlineMs = 45_000;
 
 /**
  * Connects git's question to gitlink's files and the keychain, reading no more than it must. The keychain is reached
@@ -52,6 +56,7 @@ export function createGitQuestion(
       recordUsage(directories.state, { linkId: link.id, at: surroundings.now(), by: 'git', path });
     },
     markRefused: surroundings.markRefused,
+    renew: surroundings.renew,
     end: () => keychain?.abandon(),
   };
 }
@@ -74,12 +79,22 @@ export async function replyToGit(
   question: GitQuestion,
   { stdout, stderr }: Readonly<Record<'stdout' | 'stderr', { write(text: string | Buffer): unknown }>>,
 ): Promise<void> {
-  const deadline = setTimeout(() => {
-    stderr.write('gitlink: no answer in 10 seconds\n');
-    endByForce();
-  }, deadlineMs);
+  const startDeadline = (limitMs: number): NodeJS.Timeout =>
+    setTimeout(() => {
+      stderr.write(`gitlink: no answer in ${limitMs / 1000} seconds\n`);
+      endByForce();
+    }, limitMs);
+  let deadline = startDeadline(deadlineMs);
+  const patient: GitQuestion = {
+    ...question,
+    renew(link, credential, isRefused) {
+      clearTimeout(deadline);
+      deadline = startDeadline(renewalDeadlineMs);
+      return question.renew(link, credential, isRefused);
+    },
+  };
   try {
-    const { output, notice } = await answerGit(question);
+    const { output, notice } = await answerGit(patient);
     if (notice !== null) stderr.write(`${notice}\n`);
     if (output !== null) stdout.write(output);
   } catch (error) {
@@ -108,7 +123,9 @@ function readRecords(configDirectory: string): Pick<Records, 'links' | 'passphra
   } catch {
     records = null;
   }
-  if (records?.version === 1 && Array.isArray(records.links)) {
+  const version = records?.version ?? 0;
+  // An older format lacks only what a missing value stands for.
+  if (records && version >= 1 && version <= currentFormat.version && Array.isArray(records.links)) {
     return { links: records.links, passphraseFile: records.passphraseFile ?? null };
   }
   throw new StorageError('the records of links cannot be read; run: gitlink list');

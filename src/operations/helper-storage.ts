@@ -7,6 +7,7 @@ import { createProcessLocks, type WithLock } from '../store/process-lock.ts';
 import { createVaultFile } from '../store/vault-file.ts';
 import { createFileVault } from '../vault/file-vault.ts';
 import { createPassphraseSource } from '../vault/passphrase-source.ts';
+import type { Vault } from '../vault/vault.ts';
 
 /** git waits for its helper, so its locks are not waited for longer than a person would like. */
 const lockWaitMs = 5_000;
@@ -18,14 +19,23 @@ export async function readVaultItem(
   link: LinkRecord,
   passphraseFile: string | null,
 ): Promise<Secret | null> {
-  const withLock = openLocks(directories);
-  const vault = createFileVault({
+  const vault = openFileVault(directories, env, passphraseFile, openLocks(directories));
+  return (await vault.read([link.credentialItem])).get(link.credentialItem) ?? null;
+}
+
+/** The encrypted file, as the helper opens it. */
+export function openFileVault(
+  directories: Directories,
+  env: Readonly<Record<string, string | undefined>>,
+  passphraseFile: string | null,
+  withLock: WithLock,
+): Vault {
+  return createFileVault({
     file: createVaultFile(join(directories.config, 'secrets.vault')),
     withLock: (work) => withLock('secrets', work),
     passphrase: createPassphraseSource({ env, passphraseFile: passphraseFile ?? undefined }),
     random: systemRandom,
   });
-  return (await vault.read([link.credentialItem])).get(link.credentialItem) ?? null;
 }
 
 /** Marks a link whose credential a server refused, so that the next look at it asks the host. */
@@ -45,7 +55,8 @@ export async function markRefused(directories: Directories, link: LinkRecord): P
   }));
 }
 
-function openLocks(directories: Directories): WithLock {
+/** The locks that all of gitlink shares. */
+export function openLocks(directories: Directories): WithLock {
   return createProcessLocks({
     stateDirectory: directories.state,
     clock: systemClock,

@@ -1,20 +1,28 @@
-import { AuthError, ForbiddenError, GitlinkError, StorageError, UnsupportedError } from '../errors.ts';
-import type { Credential, HostAccess, HostDescription, Provider } from '../providers/provider.ts';
-import { getProvider } from '../providers/registry.ts';
+import { AuthError, GitlinkError } from '../errors.ts';
+import type { Authorization, HostClient } from '../http/host-client.ts';
+import type { ClientIdentity } from '../providers/oauth-support.ts';
+import type { HostAccess, HostDescription, Provider } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { updateLink } from './change-link.ts';
+import { findClientOf, readClientIdentity } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
-import { mapLink } from './find-link.ts';
-import { unpackCredential } from './stored-credential.ts';
+import { createFixedSource, createRenewedSource, type CredentialSource } from './credential-source.ts';
+import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
+import { assertServesApi } from './verify-git-credential.ts';
+import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /** A link with the way to its host. */
 export interface OpenLink {
   readonly link: LinkRecord;
   readonly provider: Provider;
   readonly access: HostAccess;
+  readonly source: CredentialSource;
 }
 
 export interface AccessOptions {
   readonly caFile: string | null;
+  /** The client that a sign-in was made with; default none. */
+  readonly client?: ClientIdentity | null;
   readonly signal?: AbortSignal;
 }
 
@@ -23,21 +31,39 @@ export async function openAccess(
   context: OperationContext,
   provider: Provider,
   description: HostDescription,
-  credential: Credential,
+  source: CredentialSource,
   options: AccessOptions & { readonly account?: HostAccess['account'] },
 ): Promise<HostAccess> {
-  const http = await context.openHostClient({
-    base: provider.toApiBase(description.host),
-    caFile: options.caFile,
-    pacing: provider.pacing,
-    authorization: provider.toAuthorization(credential),
-    ...(options.signal ? { signal: options.signal } : {}),
-  });
+  const { caFile, signal } = options;
+  const clients = new Map<string, Promise<HostClient>>();
+
+  async function authorize(refused: Authorization | null): Promise<Authorization> {
+    return provider.toAuthorization(await source.get(refused?.secret ?? null));
+  }
+
+  function openBase(base: string): Promise<HostClient> {
+    const client =
+      clients.get(base) ??
+      context.openHostClient({
+        base,
+        caFile,
+        pacing: provider.pacing,
+        authorize,
+        ...(signal ? { signal } : {}),
+      });
+    clients.set(base, client);
+    return client;
+  }
+
   return {
     ...description,
-    credential,
+    get credential() {
+      return source.current;
+    },
+    client: options.client ?? null,
     account: options.account ?? { login: null, kind: 'unknown', id: null },
-    http,
+    http: await openBase(provider.toApiBase(description.host)),
+    openBase,
     now: () => context.clock.now(),
   };
 }
@@ -54,6 +80,7 @@ export async function openLink(
   signal?: AbortSignal,
 ): Promise<OpenLink> {
   assertNotUnlinking(link);
+  assertServesApi(requireProvider(link), link);
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
   if (!item) throw secretMissing(link);
@@ -64,37 +91,31 @@ export async function openLink(
 export async function openLinkWith(
   context: OperationContext,
   link: LinkRecord,
-  credential: Credential,
+  stored: StoredCredential,
+  signal?: AbortSignal,
+): Promise<OpenLink> {
+  const isRenewable = stored.signIn !== null && stored.signIn.tokens.refreshToken !== null;
+  const source = isRenewable ? createRenewedSource(context, link.id, stored) : createFixedSource(stored);
+  return openLinkFrom(context, link, source, signal);
+}
+
+/** Opens a link with a credential from elsewhere, such as one that is not to be renewed. */
+export async function openLinkFrom(
+  context: OperationContext,
+  link: LinkRecord,
+  source: CredentialSource,
   signal?: AbortSignal,
 ): Promise<OpenLink> {
   const provider = requireProvider(link);
   const description = { host: link.host, flavour: link.flavour, version: link.hostVersion };
-  const access = await openAccess(context, provider, description, credential, {
+  const client = findClientOf(context.links.read(), link);
+  const access = await openAccess(context, provider, description, source, {
     caFile: link.caFile,
     account: link.account,
+    client: client === null ? null : await readClientIdentity(context, client),
     ...(signal ? { signal } : {}),
   });
-  return { link, provider, access };
-}
-
-/** @throws ForbiddenError for a link that is being unlinked. */
-export function assertNotUnlinking(link: LinkRecord): void {
-  if (link.status !== 'unlinking') return;
-  throw new ForbiddenError(`"${link.name}" is being unlinked, so it can do nothing else.`, {
-    hint: `To finish that: gitlink unlink ${link.name}`,
-  });
-}
-
-export function requireProvider(link: LinkRecord): Provider {
-  const provider = getProvider(link.provider);
-  if (provider) return provider;
-  throw new UnsupportedError(`This version of gitlink does not have the provider ${link.provider}.`);
-}
-
-export function secretMissing(link: LinkRecord): StorageError {
-  return new StorageError(`The secret of "${link.name}" is no longer in the ${link.storage}.`, {
-    hint: `Store a new one with: gitlink relink ${link.name}`,
-  });
+  return { link, provider, access, source };
 }
 
 /**
@@ -140,14 +161,4 @@ async function isRefused(context: OperationContext, link: LinkRecord): Promise<b
 /** Whether the host refused the credential. */
 export function isAuthError(error: unknown): error is GitlinkError {
   return error instanceof GitlinkError && error.code === 'auth';
-}
-
-/** Changes one link's record, if it is still there. */
-export async function updateLink(
-  context: OperationContext,
-  id: string,
-  change: (link: LinkRecord) => LinkRecord,
-): Promise<LinkRecord | null> {
-  const records = await context.links.change((before) => mapLink(before, id, change));
-  return records.links.find((link) => link.id === id) ?? null;
 }

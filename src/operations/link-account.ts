@@ -1,11 +1,15 @@
 import { NotFoundError, UsageError } from '../errors.ts';
-import type { Credential, HostDescription, Identity, LinkMethod, Provider } from '../providers/provider.ts';
+import type { LinkMethod } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction, Storage } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
-import { openAccess, type AccessOptions } from './host-access.ts';
+import { keepSignInClient } from './clients.ts';
+import { createFixedSource } from './credential-source.ts';
+import { openAccess } from './host-access.ts';
 import { keepSecret } from './keep-secret.ts';
 import { nameCredentialItem, packCredential } from './stored-credential.ts';
-import { toHostRestriction, type RestrictionWish } from './restriction.ts';
+import { toHostRestriction, toUncheckedRestriction, type RestrictionWish } from './restriction.ts';
+import { isGitOnly } from './verify-git-credential.ts';
+import type { VerifiedCredential } from './verify-credential.ts';
 import { toInitialTarget } from './webhook-target.ts';
 
 const linkNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -41,33 +45,6 @@ export function chooseName(records: Records, provider: string, login: string | n
   }
 }
 
-/** A credential that its host has accepted. */
-export interface VerifiedCredential {
-  readonly provider: Provider;
-  readonly description: HostDescription;
-  readonly credential: Credential;
-  readonly identity: Identity;
-}
-
-/**
- * Asks the host about a credential.
- * @throws AuthError when the host refuses it.
- */
-export async function verifyCredential(
-  context: OperationContext,
-  provider: Provider,
-  description: HostDescription,
-  credential: Credential,
-  options: AccessOptions,
-): Promise<VerifiedCredential> {
-  context.reporter.status('Checking the credential…');
-  const access = await openAccess(context, provider, description, credential, options);
-  const identity = await provider.identify(access);
-  // A host that requires signing in tells its version only now.
-  const known = description.version === null ? await provider.recognise(description.host, access.http) : null;
-  return { provider, description: known ?? description, credential, identity };
-}
-
 export interface LinkRequest {
   readonly verified: VerifiedCredential;
   /** Null for the usual name. */
@@ -94,15 +71,9 @@ export interface LinkRequest {
  */
 export async function linkAccount(context: OperationContext, request: LinkRequest): Promise<LinkRecord> {
   const { provider, description, credential, identity } = request.verified;
-  const access = await openAccess(context, provider, description, credential, {
-    caFile: request.caFile,
-    account: identity.account,
-  });
-  const restriction: Restriction =
-    request.restriction === null
-      ? { mode: 'unrestricted' }
-      : await toHostRestriction(provider, access, request.restriction);
+  const restriction = await findRestriction(context, request);
   const webhook = request.webhookUrl === null ? null : toInitialTarget(request.webhookUrl, request.allowHttp);
+  const clientId = await keepSignInClient(context, request);
   const id = context.random.uuid();
   const item = nameCredentialItem(id, context.random.bytes(4).toString('hex'));
   const now = context.clock.now();
@@ -123,6 +94,8 @@ export async function linkAccount(context: OperationContext, request: LinkReques
       credentialKind: identity.credentialKind,
       credentialOrigin: request.origin,
       credentialItem: item,
+      client: clientId,
+      rotationBegunAt: null,
       restriction,
       status: 'ok',
       statusReason: null,
@@ -143,9 +116,23 @@ export async function linkAccount(context: OperationContext, request: LinkReques
   }
 
   context.reporter.status('Storing the credential…');
-  const secret = packCredential({ ...credential, kind: identity.credentialKind });
-  const records = await keepSecret(context, request.storage, item, secret, settle);
+  const records = await keepSecret(context, request.storage, item, packCredential(credential), settle);
   const made = records.links.find((link) => link.id === id);
   if (!made) throw new NotFoundError('The link was removed while it was being made.');
   return made;
+}
+
+async function findRestriction(
+  context: OperationContext,
+  { verified, restriction: wish, caFile }: LinkRequest,
+): Promise<Restriction> {
+  if (wish === null) return { mode: 'unrestricted' };
+  const { provider, description, credential, client, identity } = verified;
+  if (isGitOnly(provider, identity)) return toUncheckedRestriction(wish);
+  const access = await openAccess(context, provider, description, createFixedSource(credential), {
+    caFile,
+    client: client?.identity ?? null,
+    account: identity.account,
+  });
+  return toHostRestriction(provider, access, wish);
 }

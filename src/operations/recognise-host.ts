@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts';
+import { ForeignAnswerError, UsageError } from '../errors.ts';
 import { parseHost, toDisplayHost } from '../http/base-url.ts';
 import type { HostDescription, Provider } from '../providers/provider.ts';
 import { providers } from '../providers/registry.ts';
@@ -31,13 +31,21 @@ export async function recogniseHost(
 ): Promise<RecognisedHost> {
   const candidates = question.provider ? [question.provider] : providers;
   const base = parseHost(question.address, { allowHttp: question.allowHttp });
+  let foreignAnswer: ForeignAnswerError | null = null;
   for (const host of toShorterAddresses(base)) {
     for (const provider of candidates) {
       context.reporter.status(`Asking ${toDisplayHost(host)} what it is…`);
-      const description = await askHost(context, provider, host, question.caFile);
-      if (description !== null) return { provider, description };
+      try {
+        const description = await askHost(context, provider, host, question.caFile);
+        if (description !== null) return { provider, description };
+      } catch (error) {
+        // One product answers the question for another with its sign-in page.
+        if (!(error instanceof ForeignAnswerError)) throw error;
+        foreignAnswer ??= error;
+      }
     }
   }
+  if (foreignAnswer !== null) throw foreignAnswer;
   const wanted = candidates.map((provider) => provider.displayName).join(', ');
   throw new UsageError(`${toDisplayHost(base)} is not ${wanted}: it does not know the API.`, {
     hint: 'Check the address. An instance below a path needs it: --host https://acme.dev/gitea',
@@ -54,7 +62,7 @@ async function askHost(
     base: provider.toApiBase(host),
     caFile,
     pacing: provider.pacing,
-    authorization: null,
+    authorize: null,
   });
   return provider.recognise(host, anonymous);
 }

@@ -1,16 +1,23 @@
 import { GitlinkError, UsageError } from '../errors.ts';
-import type { Credential, Revocation } from '../providers/provider.ts';
+import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
-import { assertNotUnlinking, openLinkWith, requireProvider } from './host-access.ts';
+import { keepSignInClient } from './clients.ts';
+import { openLink, openLinkWith } from './host-access.ts';
 import { getLink } from './find-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
-import type { VerifiedCredential } from './link-account.ts';
+import { assertNotUnlinking, requireProvider } from './link-faults.ts';
+import { whileReplacing } from './renew-sign-in.ts';
+import { endSignIn, findCredentialPage } from './revoke-credential.ts';
+import type { VerifiedCredential } from './verify-credential.ts';
 import { nameCredentialItem, packCredential, unpackCredential } from './stored-credential.ts';
+import type { StoredCredential } from './stored-credential.ts';
 
 export interface RelinkRequest {
   readonly verified: VerifiedCredential;
+  readonly method: LinkMethod;
+  readonly origin: LinkRecord['credentialOrigin'];
   readonly allowAccountChange: boolean;
   /** Whether to end the old credential at the host. */
   readonly revokeOld: boolean;
@@ -34,7 +41,8 @@ export interface FailedRevocation {
 }
 
 /**
- * Gives a link a new credential: the new one is stored and in the record before the old one is let go.
+ * Gives a link a new credential: the new one is stored and in the record before the old one is let go. Nothing
+ * renews the old one meanwhile.
  *
  * @throws UsageError when the new credential acts as another account, unless that is allowed.
  */
@@ -43,12 +51,25 @@ export async function relink(
   link: LinkRecord,
   request: RelinkRequest,
 ): Promise<RelinkResult> {
-  const { description, credential, identity } = request.verified;
   assertNotUnlinking(link);
   assertSameAccount(link, request);
+  const client = await keepSignInClient(context, { verified: request.verified, storage: link.storage });
+  if (request.revokeOld) await bringToLife(context, link);
+  return whileReplacing(context, link.id, () =>
+    replace(context, getLink(context.links.read(), link.id), request, client),
+  );
+}
+
+async function replace(
+  context: OperationContext,
+  link: LinkRecord,
+  request: RelinkRequest,
+  client: string | null,
+): Promise<RelinkResult> {
+  const { description, credential, identity } = request.verified;
   const vault = await context.openVault(link.storage);
   const old = tryUnpack((await vault.read([link.credentialItem])).get(link.credentialItem));
-  const newSecret = packCredential({ ...credential, kind: identity.credentialKind });
+  const newSecret = packCredential(credential);
   const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
 
   let replacedItem = link.credentialItem;
@@ -64,8 +85,11 @@ export async function relink(
         hostVersion: description.version,
         account: identity.account.id === null ? current.account : { ...identity.account },
         credentialKind: identity.credentialKind,
-        credentialOrigin: 'pasted',
+        method: request.method,
+        credentialOrigin: request.origin,
         credentialItem: item,
+        client,
+        rotationBegunAt: null,
         status: 'ok',
         statusReason: null,
         checkedAt: context.clock.now(),
@@ -83,13 +107,23 @@ export async function relink(
   const records = await keepSecret(context, link.storage, item, newSecret, settle);
 
   const isSame = old?.token.equals(credential.token) ?? false;
-  const oldCredential = request.revokeOld && !isSame ? await revokeOld(context, link, old) : null;
+  const oldCredential = request.revokeOld && !isSame ? await revokeOld(context, link, old, client) : null;
   await dropSecrets(context, link.storage, [replacedItem], (before) => before);
   return { link: getLink(records, link.id), oldCredential };
 }
 
+/** An access token that has expired may keep its sign-in from being ended. Best effort: the new credential is here. */
+async function bringToLife(context: OperationContext, link: LinkRecord): Promise<void> {
+  if (link.credentialKind !== signInKind) return;
+  try {
+    await (await openLink(context, link)).source.get(null);
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+  }
+}
+
 /** A damaged item is one of the reasons to relink. */
-function tryUnpack(item: Secret | undefined): Credential | null {
+function tryUnpack(item: Secret | undefined): StoredCredential | null {
   try {
     return item ? unpackCredential(item) : null;
   } catch (error) {
@@ -102,20 +136,34 @@ function tryUnpack(item: Secret | undefined): Credential | null {
 async function revokeOld(
   context: OperationContext,
   link: LinkRecord,
-  old: Credential | null,
+  old: StoredCredential | null,
+  client: string | null,
 ): Promise<Revocation | FailedRevocation | null> {
   const provider = requireProvider(link);
-  const pageUrl = provider.tokenPage(link.host, []).url;
+  const pageUrl = findCredentialPage(provider, link);
   if (!old) return { outcome: 'failed', reason: `it is no longer in the ${link.storage}.`, pageUrl };
-  if (!provider.revoke) return null;
+  if (!provider.revoke && old.signIn === null) return null;
   context.reporter.status('Revoking the old credential…');
   try {
+    if (old.signIn !== null) return await endOldSignIn(context, link, provider, old, client);
     const { access } = await openLinkWith(context, link, old);
-    return await provider.revoke(access);
+    return (await provider.revoke?.(access)) ?? null;
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
     return { outcome: 'failed', reason: error.message, pageUrl };
   }
+}
+
+/** @returns null where the host knows one sign-in per client, so that the new one has taken the old one's place. */
+async function endOldSignIn(
+  context: OperationContext,
+  link: LinkRecord,
+  provider: Provider,
+  old: StoredCredential,
+  client: string | null,
+): Promise<Revocation | null> {
+  const revocation = await endSignIn(context, link, provider, old);
+  return revocation.outcome === 'impossible' && client === link.client ? null : revocation;
 }
 
 function assertSameAccount(link: LinkRecord, request: RelinkRequest): void {

@@ -63,6 +63,15 @@ export async function toHostRestriction(
   return { mode: 'restricted', namespaces, repositories: await findRepositories(provider, access, wish) };
 }
 
+/** A restriction as the person wrote it, for a credential that cannot ask: git's paths are compared by name. */
+export function toUncheckedRestriction({ namespaces, repositories }: RestrictionWish): Restriction {
+  return {
+    mode: 'restricted',
+    namespaces: namespaces.map(assertPlainPath),
+    repositories: repositories.map((fullName) => ({ id: '', fullName: assertPlainPath(fullName) })),
+  };
+}
+
 async function findRepositories(
   provider: Provider,
   access: HostAccess,

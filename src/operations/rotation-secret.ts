@@ -3,9 +3,9 @@ import { Secret } from '../secret.ts';
 import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
 import { readWebhookLedger } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
-import { mapLink } from './find-link.ts';
+import { mapLink, updateLink } from './change-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
-import { secretMissing, updateLink } from './host-access.ts';
+import { secretMissing } from './link-faults.ts';
 import { nameWebhookItem } from './stored-credential.ts';
 import type { Target } from './webhook-target.ts';
 

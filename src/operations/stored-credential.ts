@@ -1,25 +1,101 @@
 import { StorageError } from '../errors.ts';
-import type { Credential } from '../providers/provider.ts';
+import type { StoredTokens } from '../oauth/refresh-under-lock.ts';
+import type { TokenSet } from '../oauth/token-set.ts';
+import { signInKind, type Credential } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
 
-/** How a credential lies in a secret store: one JSON text, so that a kind and later a second token fit in. */
-export function packCredential(credential: Credential): Secret {
-  return new Secret(JSON.stringify({ version: 1, kind: credential.kind, token: credential.token.reveal() }));
+/** A link's credential with all that its secret store keeps of it. */
+export interface StoredCredential extends Credential {
+  /** How a sign-in is renewed; null for a token, which stays as it is. */
+  readonly signIn: StoredTokens | null;
+}
+
+/** How a credential lies in a secret store: one JSON text, so that the two tokens of a sign-in change as one. */
+export function packCredential({ kind, token, username, signIn }: StoredCredential): Secret {
+  const packed = { version: 1, kind, token: token.reveal(), ...(username === undefined ? {} : { username }) };
+  if (signIn === null) return new Secret(JSON.stringify(packed));
+  const { refreshToken, obtainedAt, expiresAt, refreshExpiresAt, scopes } = signIn.tokens;
+  return new Secret(
+    JSON.stringify({
+      ...packed,
+      signIn: {
+        refreshToken: refreshToken?.reveal() ?? null,
+        obtainedAt,
+        expiresAt,
+        refreshExpiresAt,
+        scopes,
+        isRefreshUnfinished: signIn.isRefreshUnfinished,
+      },
+    }),
+  );
 }
 
 /** @throws StorageError when the item is not what gitlink wrote; its text is never quoted. */
-export function unpackCredential(item: Secret): Credential {
+export function unpackCredential(item: Secret): StoredCredential {
   let parsed: unknown;
   try {
     parsed = JSON.parse(item.reveal());
   } catch {
     parsed = null;
   }
-  const { kind, token } = (parsed ?? {}) as { kind?: unknown; token?: unknown };
-  if (typeof kind === 'string' && typeof token === 'string') return { kind, token: new Secret(token) };
-  throw new StorageError('The stored credential cannot be read: something else has written to its place.', {
+  const { kind, token, username, signIn } = (parsed ?? {}) as Partial<PackedCredential>;
+  if (typeof kind !== 'string' || typeof token !== 'string') throw createDamagedError();
+  const accessToken = new Secret(token);
+  return {
+    kind,
+    token: accessToken,
+    ...(typeof username === 'string' ? { username } : {}),
+    signIn: signIn ? unpackSignIn(accessToken, signIn) : null,
+  };
+}
+
+interface PackedCredential {
+  readonly kind: unknown;
+  readonly token: unknown;
+  readonly username: unknown;
+  readonly signIn: PackedSignIn | null;
+}
+
+type PackedSignIn = Partial<Record<keyof TokenSet | 'isRefreshUnfinished', unknown>>;
+
+function unpackSignIn(accessToken: Secret, packed: PackedSignIn): StoredTokens {
+  const { refreshToken, obtainedAt, expiresAt, refreshExpiresAt, scopes, isRefreshUnfinished } = packed;
+  if (typeof obtainedAt !== 'number') throw createDamagedError();
+  return {
+    tokens: {
+      accessToken,
+      refreshToken: typeof refreshToken === 'string' ? new Secret(refreshToken) : null,
+      obtainedAt,
+      expiresAt: typeof expiresAt === 'number' ? expiresAt : null,
+      refreshExpiresAt: typeof refreshExpiresAt === 'number' ? refreshExpiresAt : null,
+      scopes: Array.isArray(scopes) ? scopes.map(String) : null,
+      clockSkewMs: null,
+    },
+    isRefreshUnfinished: isRefreshUnfinished === true,
+  };
+}
+
+function createDamagedError(): StorageError {
+  return new StorageError('The stored credential cannot be read: something else has written to its place.', {
     hint: 'Store a new one with: gitlink relink',
   });
+}
+
+/** What a sign-in, or its renewal, is kept as. */
+export function toStoredCredential(tokens: TokenSet): StoredCredential {
+  return {
+    kind: signInKind,
+    token: tokens.accessToken,
+    signIn: { tokens, isRefreshUnfinished: false },
+  };
+}
+
+/**
+ * When a person must sign in again, in milliseconds since the epoch: at the end of the refresh token, or of the
+ * access token where that is all there is. Null for never, as far as is known.
+ */
+export function findSignInEnd({ refreshToken, refreshExpiresAt, expiresAt }: TokenSet): number | null {
+  return refreshToken === null ? expiresAt : refreshExpiresAt;
 }
 
 /** The item that holds a link's credential; every new credential gets a name of its own. */
@@ -30,4 +106,9 @@ export function nameCredentialItem(linkId: string, generation: string): string {
 /** The item that holds a secret of a link's webhooks. */
 export function nameWebhookItem(linkId: string, generation: string): string {
   return `webhook.${linkId}.${generation}`;
+}
+
+/** The item that holds the secret of an OAuth client. */
+export function nameClientItem(clientId: string, generation: string): string {
+  return `client.${clientId}.${generation}`;
 }

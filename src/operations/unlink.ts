@@ -1,13 +1,17 @@
 import { GitlinkError, NotFoundError } from '../errors.ts';
-import type { Provider, Revocation } from '../providers/provider.ts';
+import { signInKind, type Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import { isLastForGit } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
-import { openLinkWith, updateLink, type OpenLink } from './host-access.ts';
+import { updateLink } from './change-link.ts';
+import { createFixedSource } from './credential-source.ts';
+import { isAuthError, openLinkFrom, openLinkWith, type OpenLink } from './host-access.ts';
 import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
+import { whileReplacing } from './renew-sign-in.ts';
+import { findCredentialPage, revokeCredential } from './revoke-credential.ts';
 import { unpackCredential } from './stored-credential.ts';
 
 export interface UnlinkRequest {
@@ -103,7 +107,10 @@ export async function unlink(
 
   context.reporter.status('Deleting the secrets…');
   const items = [current.credentialItem, current.webhook?.secretItem, current.webhook?.nextSecretItem];
-  for (const name of items) if (name) await vault.remove(name);
+  // A renewal under way elsewhere would write its item again.
+  await whileReplacing(context, current.id, async () => {
+    for (const name of items) if (name) await vault.remove(name);
+  });
   report.steps.push({ what: 'secret', subject: current.storage, state: 'done', reason: null });
   await undoGitForLast(context, current, undoGit, report);
   removeWebhookLedger(context.directories.state, current.id);
@@ -144,7 +151,7 @@ async function leaveWithCredential(
   if (!request.revoke) {
     report.steps.push({ ...revocation, reason: 'not asked for' });
     // A token that a person made stays theirs.
-    if (!isDead) report.remaining.push(toToken(open.link, open.provider, 'the token, which is not revoked'));
+    if (!isDead) report.remaining.push(toCredential(open.link, open.provider, 'which is not revoked'));
   } else if (hasFailed(report)) {
     report.steps.push({ ...revocation, reason: 'it is needed to remove the webhooks' });
   } else {
@@ -156,7 +163,7 @@ async function leaveWithCredential(
 function leaveHost(context: OperationContext, link: LinkRecord, reason: string, report: UnlinkReport): void {
   keepWebhooks(context, link, reason, report);
   report.steps.push({ what: 'revoke', subject: link.host, state: 'skipped', reason });
-  report.remaining.push(toToken(link, getProvider(link.provider), 'the token, which may still work'));
+  report.remaining.push(toCredential(link, getProvider(link.provider), 'which may still work'));
 }
 
 function keepWebhooks(
@@ -204,26 +211,37 @@ function toWebhook(
   return { what: `the webhook of ${label}`, url: provider?.webhooks?.pageUrl(host, level, label) ?? host };
 }
 
-function toToken({ host }: LinkRecord, provider: Provider | null, what: string): Remaining {
-  return { what, url: provider?.tokenPage(host, []).url ?? host };
+function toCredential(link: LinkRecord, provider: Provider | null, state: string): Remaining {
+  const what = link.credentialKind === signInKind ? 'the sign-in' : 'the token';
+  return {
+    what: `${what}, ${state}`,
+    url: provider === null ? link.host : findCredentialPage(provider, link),
+  };
+}
+
+/** Where gitlink registered the client of a sign-in, deleting the registration ends it. */
+function toSignIn(context: OperationContext, { link, provider }: OpenLink): Remaining {
+  const client = context.links.read().clients.find(({ id }) => id === link.client);
+  const isOwn = client?.registrationId != null && provider.oauth?.deleteClient !== undefined;
+  const way = isOwn
+    ? `; to end it with its client: gitlink client remove ${client?.clientId ?? ''} --at-host`
+    : '';
+  return toCredential(link, provider, `which may still work${way}`);
 }
 
 async function revoke(
   context: OperationContext,
-  { link, provider, access }: OpenLink,
+  open: OpenLink,
   { steps, remaining }: UnlinkReport,
 ): Promise<void> {
+  const { link } = open;
   context.reporter.status('Revoking the credential…');
   const step = { what: 'revoke', subject: link.host } as const;
   try {
-    const result: Revocation = (await provider.revoke?.(access)) ?? {
-      outcome: 'impossible',
-      reason: `${provider.displayName} has no way by API`,
-      pageUrl: provider.tokenPage(link.host, []).url,
-    };
+    const result = await revokeCredential(context, open);
     if (result.outcome === 'impossible') {
       steps.push({ ...step, state: 'skipped', reason: result.reason });
-      remaining.push({ what: 'the token', url: result.pageUrl });
+      remaining.push({ ...toSignIn(context, open), url: result.pageUrl });
       return;
     }
     const reason = result.outcome === 'alreadyDead' ? 'it was dead already' : null;
@@ -232,20 +250,19 @@ async function revoke(
     steps.push({ ...step, state: 'failed', reason: toReason(error) });
     return;
   }
-  steps.push(await prove(context, { link, provider, access }));
+  steps.push(await prove(context, open));
 }
 
 /** Believes a revocation only when the host refuses the credential. */
-async function prove(context: OperationContext, { link, provider, access }: OpenLink): Promise<UnlinkStep> {
+async function prove(context: OperationContext, { link, source }: OpenLink): Promise<UnlinkStep> {
   context.reporter.status('Making sure that it is dead…');
   const step = { what: 'proof', subject: link.host } as const;
   try {
+    const { provider, access } = await openLinkFrom(context, link, createFixedSource(source.current));
     await provider.identify(access);
     return { ...step, state: 'failed', reason: 'the host still accepts it' };
   } catch (error) {
-    if (error instanceof GitlinkError && error.code === 'auth') {
-      return { ...step, state: 'done', reason: 'the host refuses it now' };
-    }
+    if (isAuthError(error)) return { ...step, state: 'done', reason: 'the host refuses it now' };
     return { ...step, state: 'failed', reason: toReason(error) };
   }
 }

@@ -1,7 +1,9 @@
 import { giteaGit } from './gitea/git.ts';
+import { gitlabGit } from './gitlab/git.ts';
 import type { GitAccess } from './provider.ts';
 
 /** What git's helper knows of each provider, without loading the adapters. */
 export const gitAccesses: Readonly<Partial<Record<string, GitAccess>>> = {
   gitea: giteaGit,
+  gitlab: gitlabGit,
 };

@@ -1,6 +1,7 @@
 import type { Authorization, HostClient } from '../http/host-client.ts';
 import type { Pacing } from '../http/pacing.ts';
 import type { Secret } from '../secret.ts';
+import type { ClientIdentity, OAuthSupport } from './oauth-support.ts';
 
 /** A kind of Git host. */
 export type ProviderId = 'github' | 'gitlab' | 'bitbucket' | 'bitbucket-dc' | 'gitea' | 'azure-devops';
@@ -29,10 +30,16 @@ export interface Account {
 
 /** The secret part of a link, as it lies in the secret store. */
 export interface Credential {
-  /** The adapter's word for the kind of token, such as `personal-access-token`. */
+  /** The adapter's word for the kind of token, such as `personal-access-token`; {@link signInKind} for a sign-in's. */
   readonly kind: string;
+  /** Of a sign-in the access token, which is replaced from time to time. */
   readonly token: Secret;
+  /** The name that the API wants beside the token, where it does: a Bitbucket API token's e-mail address. */
+  readonly username?: string;
 }
+
+/** The kind of every credential that was obtained by signing in with a browser or a code. */
+export const signInKind = 'oauth-access-token';
 
 /** What a host says of itself without a credential. */
 export interface HostDescription {
@@ -50,8 +57,14 @@ export interface HostAccess {
   readonly flavour: string;
   readonly version: string | null;
   readonly credential: Credential;
+  /** The client that a sign-in was made with; null for other credentials. */
+  readonly client: ClientIdentity | null;
+  /** Until it is known, `login` holds the place that the person named, for tokens with no user behind them. */
   readonly account: Account;
+  /** The way to the API. It signs with the credential, renewed where that is a sign-in's. */
   readonly http: HostClient;
+  /** The same way to another base address of the host, such as the host itself. */
+  openBase(base: string): Promise<HostClient>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -64,6 +77,8 @@ export interface Identity {
   readonly scopes: readonly string[] | null;
   /** When a person must act, in milliseconds since the epoch; null for never or unknown. */
   readonly expiresAt: number | null;
+  /** Set where the credential may end on a day that the host does not tell, so that the person is asked. */
+  readonly isExpiryHidden?: boolean;
 }
 
 /** Where repositories live. */
@@ -78,6 +93,8 @@ export interface Repository {
   /** Namespace and name as they stand in the URL. */
   readonly fullName: string;
   readonly namespace: string;
+  /** A second namespace that the URL does not show: Bitbucket's `workspace/PROJECT`. */
+  readonly project?: string;
   readonly cloneUrl: string;
   readonly webUrl: string;
   /** Null for a repository without a commit. */
@@ -134,6 +151,12 @@ export interface WebhookAdmin {
   /** Whether the host can be asked what became of a delivery. */
   readonly readsDeliveries: boolean;
 
+  /**
+   * The form of a secret that the host signs with, where that is another than the secret as it is.
+   * @returns null for a secret that has no such form.
+   */
+  toSigningSecret?(secret: Secret): Secret | null;
+
   /** All hooks at a place, every page. */
   list(access: HostAccess, place: WebhookPlace): Promise<readonly Webhook[]>;
   /**
@@ -167,11 +190,37 @@ export type Revocation =
   /** The host has no way by API: what is left for a person, and where. */
   | { readonly outcome: 'impossible'; readonly reason: string; readonly pageUrl: string };
 
-/** What git is told; never a refresh token. */
-export interface GitCredential {
-  readonly username: string;
-  readonly password: Secret;
+/** What became of a wish for a new token. */
+export type Rotation =
+  | {
+      readonly outcome: 'rotated';
+      readonly token: Secret;
+      /** Milliseconds since the epoch; null for never or unknown. */
+      readonly expiresAt: number | null;
+      /** Whether the old token is dead already; else it is revoked once the new one is stored. */
+      readonly endsOld: boolean;
+    }
+  /** Not by API, or not with this token: what a person does instead, and where. */
+  | { readonly outcome: 'impossible'; readonly reason: string; readonly pageUrl: string };
+
+export interface RotationWish {
+  readonly expiresAt: number | null;
+  readonly via?: HostAccess;
 }
+
+/** What a pasted token's shape tells, before anybody is asked. */
+export type TokenShape =
+  | { readonly use: 'api'; readonly kind: string; readonly companion?: 'email' }
+  /** Good for git alone, with a user name of its own. */
+  | { readonly use: 'git'; readonly kind: string }
+  /** Something else that looks like a token: what it is, to complete "This is …", and what to do instead. */
+  | { readonly use: 'none'; readonly what: string; readonly hint: string };
+
+/** What git is told; never a refresh token. */
+export type GitCredential =
+  | { readonly username: string; readonly password: Secret }
+  /** For tokens that go in the `Authorization` header alone: git 2.46 and newer. */
+  | { readonly bearer: Secret };
 
 /**
  * What git's helper must know of a provider. It stands in a file of its own in the provider's folder that
@@ -242,10 +291,28 @@ export interface Provider {
 
   tokenPage(host: string, capabilities: readonly Capability[]): TokenPage;
 
+  /** Kinds of credentials that serve git alone, which the API knows nothing of. */
+  readonly gitOnlyKinds?: readonly string[];
+
+  /** Judges a pasted token by its shape. Absent where shapes tell nothing. A shape that is not known is `api`. */
+  recogniseToken?(token: Secret): TokenShape;
+
   readonly webhooks?: WebhookAdmin;
 
-  /** Ends a credential at the host. */
+  /** Signing in with a browser or a code. */
+  readonly oauth?: OAuthSupport;
+
+  /** Ends a pasted credential at the host. Sign-ins are ended by {@link OAuthEndpoints.revocation}. */
   revoke?(access: HostAccess): Promise<Revocation>;
+
+  /**
+   * Has the host replace a token by a new one of the same powers. Sends what changes anything once: after an
+   * error nobody knows whether the old token still lives, and the caller finds out.
+   *
+   * @param wish - `expiresAt`: when the new one shall end, in milliseconds since the epoch; null for as long a
+   * life as the old one had. `via`: another credential of the host that may manage tokens, where one was named.
+   */
+  rotate?(access: HostAccess, wish: RotationWish): Promise<Rotation>;
 }
 
 export interface ScopeComparison {

@@ -1,8 +1,9 @@
 import { giteaProvider } from './gitea/index.ts';
+import { gitlabProvider } from './gitlab/index.ts';
 import type { Provider, ProviderId } from './provider.ts';
 
 /** Every provider that gitlink knows. */
-export const providers: readonly Provider[] = [giteaProvider];
+export const providers: readonly Provider[] = [giteaProvider, gitlabProvider];
 
 /** A provider as a person named it, with the host that the word stands for. */
 export interface ProviderChoice {

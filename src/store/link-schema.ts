@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { currentFormat } from './migrations.ts';
 import { lastMoment } from './moment.ts';
 
 const text = v.string();
@@ -20,6 +21,8 @@ export const linkStatuses = [
   'unlinking',
   'secretMissing',
 ] as const;
+
+const providerIds = ['github', 'gitlab', 'bitbucket', 'bitbucket-dc', 'gitea', 'azure-devops'] as const;
 
 const account = v.object({
   login: v.nullable(text),
@@ -61,7 +64,7 @@ const webhookTarget = v.object({
 const link = v.object({
   id: text,
   name: text,
-  provider: v.picklist(['github', 'gitlab', 'bitbucket', 'bitbucket-dc', 'gitea', 'azure-devops']),
+  provider: v.picklist(providerIds),
   flavour: text,
   host: text,
   hostVersion: v.nullable(text),
@@ -73,6 +76,10 @@ const link = v.object({
   /** A credential that a person pasted is theirs and is revoked only when they say so. */
   credentialOrigin: v.picklist(['pasted', 'obtained']),
   credentialItem: text,
+  /** The client that a sign-in was made with, by its `id`; null for other credentials. */
+  client: v.nullable(text),
+  /** When a rotation was begun of which nobody knows the end; null for none. */
+  rotationBegunAt: time,
   restriction,
   status: v.picklist(linkStatuses),
   statusReason: v.nullable(text),
@@ -84,6 +91,23 @@ const link = v.object({
   webhook: v.nullable(webhookTarget),
   caFile: v.nullable(text),
   allowHttp: v.boolean(),
+});
+
+/** An OAuth client that is registered at a host. */
+const client = v.object({
+  id: text,
+  provider: v.picklist(providerIds),
+  host: text,
+  /** What the host calls it; no secret. */
+  clientId: text,
+  /** Null for a public client that was given no secret. */
+  secretItem: v.nullable(text),
+  storage: v.picklist(['keychain', 'file']),
+  /** What the host's API calls the registration; null where gitlink did not make it. */
+  registrationId: v.nullable(text),
+  /** The port of its registered redirect, where that is not the provider's usual one. */
+  callbackPort: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+  createdAt: moment,
 });
 
 /** A secret that may lie in a store without a record: written before it, removed with it. */
@@ -106,6 +130,7 @@ export const recordsSchema = v.object({
   /** The oldest format whose readers understand this file. */
   minReader: v.pipe(v.number(), v.safeInteger()),
   links: v.array(link),
+  clients: v.array(client),
   intents: v.array(intent),
   gitSetups: v.array(gitSetup),
   /** Where the passphrase of the encrypted file is read, so that git's helper can open it. */
@@ -113,6 +138,7 @@ export const recordsSchema = v.object({
 });
 
 export type LinkRecord = v.InferOutput<typeof link>;
+export type ClientRecord = v.InferOutput<typeof client>;
 export type LinkStatus = LinkRecord['status'];
 export type Restriction = v.InferOutput<typeof restriction>;
 export type WebhookTarget = v.InferOutput<typeof webhookTarget>;
@@ -120,9 +146,10 @@ export type Records = v.InferOutput<typeof recordsSchema>;
 export type Storage = LinkRecord['storage'];
 
 export const emptyRecords: Records = {
-  version: 1,
-  minReader: 1,
+  version: currentFormat.version,
+  minReader: currentFormat.version,
   links: [],
+  clients: [],
   intents: [],
   gitSetups: [],
   passphraseFile: null,

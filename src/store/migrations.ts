@@ -7,7 +7,17 @@ export interface RecordsFormat {
   readonly migrations: ReadonlyMap<number, Migration>;
 }
 
-export const currentFormat: RecordsFormat = { version: 1, migrations: new Map() };
+export const currentFormat: RecordsFormat = { version: 2, migrations: new Map([[1, addClients]]) };
+
+/** Format 2 knows OAuth clients, which links name, and rotations whose end nobody knows. */
+function addClients(records: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const links = (records['links'] as readonly Readonly<Record<string, unknown>>[]).map((link) => ({
+    ...link,
+    client: null,
+    rotationBegunAt: null,
+  }));
+  return { ...records, minReader: 2, links, clients: [] };
+}
 
 /** What a file's own words say about reading it. */
 export type FormatVerdict = 'current' | 'older' | 'newer' | 'unknown';

@@ -5,8 +5,12 @@ import { InternalError, StorageError } from '../errors.ts';
 import type { Clock, Random } from '../runtime.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
-/** Runs work while no other process of the user holds the lock of that name. */
-export type WithLock = <T>(name: string, work: () => Promise<T>) => Promise<T>;
+/**
+ * Runs work while no other process of the user holds the lock of that name.
+ *
+ * @param waitLimitMs - How long to wait for another holder, in milliseconds, where its work may take longer.
+ */
+export type WithLock = <T>(name: string, work: () => Promise<T>, waitLimitMs?: number) => Promise<T>;
 
 export interface ProcessLockOptions {
   readonly stateDirectory: string;
@@ -31,8 +35,8 @@ export interface ProcessLockOptions {
  * @returns a function that throws StorageError when the lock stays taken for the whole wait.
  */
 export function createProcessLocks(options: ProcessLockOptions): WithLock {
-  return async (name, work) => {
-    const release = await acquire(name, options);
+  return async (name, work, waitLimitMs = options.waitLimitMs) => {
+    const release = await acquire(name, { ...options, waitLimitMs });
     try {
       return await work();
     } finally {

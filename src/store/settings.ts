@@ -19,6 +19,10 @@ const preferences = {
     ),
     form: 'push, tag, pull-request, comment, release or native:<name>, separated by commas',
   },
+  browser: {
+    schema: v.pipe(v.string(), v.regex(/^[^\s-][^\n\r]*$/)),
+    form: "a program's name or path, or several separated by colons",
+  },
   concurrency: {
     schema: v.pipe(v.string(), v.regex(/^([1-9]|[1-5]\d|6[0-4])$/)),
     form: 'a number from 1 to 64',

@@ -89,7 +89,7 @@ describe('F16: every exit code, each with one JSON document', () => {
   test('6: what the host refuses, and what cannot be done', async () => {
     const { sandbox, gitea } = await createLinked({ scopes: ['read:user'] });
     expectFailure(await sandbox.run(['repos', '--json']), 6, 'forbidden');
-    const args = ['link', 'gitea', '--host', gitea.url, '--method', 'oauth', '--json'];
+    const args = ['link', 'gitea', '--host', gitea.url, '--method', 'device', '--json'];
     const error = expectFailure(await sandbox.run(args), 6, 'unsupported');
     expect(error.hint).toContain('--method token');
   });

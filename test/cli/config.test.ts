@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createSandbox } from '../support/sandbox.ts';
 
-const names = ['store', 'webhook-url', 'webhook-events', 'concurrency'];
+const names = ['store', 'webhook-url', 'webhook-events', 'browser', 'concurrency'];
 
 describe('config', () => {
   test('list, get, set and unset', async () => {

@@ -189,7 +189,7 @@ describe('list', () => {
     }
     const run = await sandbox.run(['list', '--provider', 'sourceforge', '--json']);
     expect(run).toMatchObject({ exitCode: 2 });
-    expect(run.json()).toMatchObject({ error: { code: 'usage', hint: 'There are: gitea' } });
+    expect(run.json()).toMatchObject({ error: { code: 'usage', hint: 'There are: gitea, gitlab' } });
   });
 
   test('--expiring: what ends within so many days, exit 3 when something does', async () => {

@@ -412,8 +412,8 @@ describe('F3: limits of the host', () => {
 describe('a credential that was refused', () => {
   function createAuthorize(secrets: readonly (string | null)[]) {
     const reasons: string[] = [];
-    const authorize = (reason: string): Promise<Authorization | null> => {
-      const secret = secrets[reasons.push(reason) - 1];
+    const authorize = (refused: Authorization | null): Promise<Authorization | null> => {
+      const secret = secrets[reasons.push(refused === null ? 'request' : 'rejected') - 1];
       return Promise.resolve(secret ? { scheme: 'Bearer', secret: new Secret(secret) } : null);
     };
     return { reasons, authorize };

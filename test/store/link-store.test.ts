@@ -46,6 +46,8 @@ const someLink: LinkRecord = {
   expiresAt: null,
   createdAt: 1_700_000_000_000,
   storage: 'file',
+  client: null,
+  rotationBegunAt: null,
   webhook: null,
   caFile: null,
   allowHttp: false,
@@ -168,7 +170,7 @@ describe('B13: damaged records are left alone', () => {
   });
 
   test('a newer file is refused, and the way out is named', async () => {
-    writeFileSync(path, JSON.stringify({ ...someRecords, version: 2, minReader: 1 }), { mode: 0o600 });
+    writeFileSync(path, JSON.stringify({ ...someRecords, version: 3, minReader: 2 }), { mode: 0o600 });
     await expectRefusal(createStore(), 'written by a newer gitlink');
   });
 });

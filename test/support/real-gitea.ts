@@ -28,6 +28,7 @@ export interface RealGitea {
 
 export interface GiteaAccount {
   readonly login: string;
+  readonly password: string;
   /** Makes a personal access token, as its page on the web would. */
   createToken(scopes: readonly string[]): Promise<string>;
   /** Makes an organization that the account owns. */
@@ -80,11 +81,20 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Reaches the running Gitea, or starts a throw-away one on 127.0.0.1 with all of its state in a temporary folder. */
-export async function startRealGitea(place: GiteaPlace): Promise<RealGitea> {
+export interface RealGiteaOptions {
+  /** Keys of `[oauth2]` in its configuration, such as `ACCESS_TOKEN_EXPIRATION_TIME` in seconds. */
+  readonly oauth2?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/**
+ * Reaches the running Gitea, or starts a throw-away one on 127.0.0.1 with all of its state in a temporary folder.
+ *
+ * @param options - Only for one that is started here: a running one stays as it is.
+ */
+export async function startRealGitea(place: GiteaPlace, options: RealGiteaOptions = {}): Promise<RealGitea> {
   if ('url' in place) return createRealGitea(place.url, place.adminToken, async () => {});
   const folder = await mkdtemp(join(tmpdir(), 'gitlink-gitea-'));
-  const server = await startServer(place.binary, place.staticRoot, folder);
+  const server = await startServer(place, folder, options);
   const stop = async () => {
     server.child.kill('SIGTERM');
     await server.ended;
@@ -110,12 +120,16 @@ interface Server {
   readonly log: () => string;
 }
 
-async function startServer(binary: string, staticRoot: string | null, folder: string): Promise<Server> {
+async function startServer(
+  { binary, staticRoot }: Extract<GiteaPlace, { readonly binary: string }>,
+  folder: string,
+  options: RealGiteaOptions,
+): Promise<Server> {
   const home = join(folder, 'home');
   await mkdir(home);
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
-  await writeFile(join(folder, 'app.ini'), toConfiguration({ folder, port, url, staticRoot }), {
+  await writeFile(join(folder, 'app.ini'), toConfiguration({ folder, port, url, staticRoot, ...options }), {
     mode: 0o600,
   });
   // Gitea writes a git configuration into its home.
@@ -141,7 +155,7 @@ async function findFreePort(): Promise<number> {
   return port;
 }
 
-interface ServerWishes {
+interface ServerWishes extends RealGiteaOptions {
   readonly folder: string;
   readonly port: number;
   readonly url: string;
@@ -149,7 +163,7 @@ interface ServerWishes {
 }
 
 /** Complete, so that Gitea does not write into it; cheap in what only a server for years needs. */
-function toConfiguration({ folder, port, url, staticRoot }: ServerWishes): string {
+function toConfiguration({ folder, port, url, staticRoot, oauth2 = {} }: ServerWishes): string {
   return `RUN_MODE = prod
 RUN_USER = ${userInfo().username}
 WORK_PATH = ${folder}
@@ -176,6 +190,9 @@ PASSWORD_HASH_ALGO = pbkdf2$1$50
 [oauth2]
 JWT_SECRET = ${randomBytes(32).toString('base64url')}
 JWT_SIGNING_ALGORITHM = ES256
+${Object.entries(oauth2)
+  .map(([key, value]) => `${key} = ${String(value)}`)
+  .join('\n')}
 [webhook]
 ALLOWED_HOST_LIST = loopback
 [service]
@@ -263,6 +280,7 @@ function createAccount(url: string, login: string, password: string): GiteaAccou
     call(url, path, { authorization, ...(json === undefined ? {} : { json }) });
   return {
     login,
+    password,
     async createToken(scopes) {
       const name = randomBytes(4).toString('hex');
       const { json } = await ask(`/users/${login}/tokens`, { name, scopes });

@@ -28,8 +28,8 @@ export interface RunOptions {
 export interface RunningProcess {
   readonly pid: number;
   kill(signal: NodeJS.Signals): void;
-  /** Resolves as soon as standard error contains the text. */
-  waitForTalk(text: string): Promise<void>;
+  /** Resolves with standard error as soon as it contains the text. */
+  waitForTalk(text: string): Promise<string>;
 }
 
 /** A fresh home with everything that gitlink reads or writes inside, and nothing of the machine's own. */
@@ -184,7 +184,7 @@ function spawnProgram(
           const look = (): void => {
             if (!output.stderr.includes(text)) return;
             listeners.delete(look);
-            done();
+            done(output.stderr);
           };
           listeners.add(look);
           look();

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { LinkRecord, Records } from '../../src/store/link-schema.ts';
+import { emptyRecords, type LinkRecord, type Records } from '../../src/store/link-schema.ts';
 import { findMissingPrograms, startKeyring, startSession } from '../support/secret-service.ts';
 
 /**
@@ -143,18 +143,16 @@ function writeRecords(home: string, count: number): void {
     expiresAt: null,
     createdAt: 1_790_000_000_000,
     storage: 'keychain',
+    client: null,
+    rotationBegunAt: null,
     webhook: null,
     caFile: null,
     allowHttp: false,
   }));
   const unrestricted = links.map((link): LinkRecord => ({ ...link, restriction: { mode: 'unrestricted' } }));
   const records: Records = {
-    version: 1,
-    minReader: 1,
+    ...emptyRecords,
     links: unrestricted,
-    intents: [],
-    gitSetups: [],
-    passphraseFile: null,
   };
   const directory = join(home, '.config', 'gitlink');
   mkdirSync(directory, { recursive: true, mode: 0o700 });

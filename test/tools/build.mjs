@@ -81,6 +81,11 @@ const apartFromHelper = {
       path: `./${basename(path, '.ts')}.cjs`,
       external: true,
     }));
+    // Seldom, and as large as a command: it shares the parts of the commands.
+    onResolve({ filter: /[\\/]helper-renewal\.ts$/ }, () => ({
+      path: './helper-renewal.js',
+      external: true,
+    }));
   },
 };
 
@@ -96,7 +101,10 @@ const single = {
 const results = await Promise.all([
   build({
     ...shared,
-    entryPoints: ['src/process-runtime.ts'],
+    entryPoints: {
+      'process-runtime': 'src/process-runtime.ts',
+      'helper-renewal': 'src/operations/helper-renewal.ts',
+    },
     chunkNames: 'main-[hash]',
     plugins: [nodeModules, oneBase],
   }),

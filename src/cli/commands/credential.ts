@@ -1,6 +1,8 @@
 import { readChunks } from '../../git/read-chunks.ts';
 import { createGitQuestion, replyToGit } from '../../operations/git-question.ts';
 import { markRefused, readVaultItem } from '../../operations/helper-storage.ts';
+import { renewForGit } from '../../operations/helper-renewal.ts';
+import { version } from '../version.ts';
 import { createCommand, type Cli } from '../program.ts';
 
 export function registerCredential(cli: Cli): void {
@@ -17,6 +19,13 @@ export function registerCredential(cli: Cli): void {
           now: () => runtime.clock.now(),
           readOtherItem: (link, passphraseFile) =>
             readVaultItem(directories, runtime.env, link, passphraseFile),
+          renew: (link, credential, isRefused) =>
+            renewForGit(
+              { directories, env: runtime.env, userAgent: `gitlink/${version}` },
+              link,
+              credential,
+              isRefused,
+            ),
           markRefused: (link) => markRefused(directories, link),
         });
         await replyToGit(question, runtime);

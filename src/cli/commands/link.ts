@@ -1,8 +1,17 @@
 import { CancelledError, UsageError } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
-import { assertFreeName, linkAccount, type VerifiedCredential } from '../../operations/link-account.ts';
+import { createFixedSource } from '../../operations/credential-source.ts';
+import { assertFreeName, linkAccount } from '../../operations/link-account.ts';
+import {
+  applyRestriction,
+  listReachableNamespaces,
+  prepareRestriction,
+} from '../../operations/restrict-link.ts';
+import type { VerifiedCredential } from '../../operations/verify-credential.ts';
+import { isGitOnly } from '../../operations/verify-git-credential.ts';
 import type { RestrictionWish } from '../../operations/restriction.ts';
 import { openAccess } from '../../operations/host-access.ts';
+import type { Namespace } from '../../providers/provider.ts';
 import { findProvider, providers } from '../../providers/registry.ts';
 import type { LinkRecord, Storage } from '../../store/link-schema.ts';
 import {
@@ -29,12 +38,13 @@ interface LinkFlags extends CredentialFlags {
 
 export function registerLink(cli: Cli): void {
   const command = createCommand(cli, 'link', 'Connect an account', [
-    ['gitlink link gitea --host git.acme.dev', 'asks for what is missing'],
-    ['gitlink link codeberg', 'the same for codeberg.org'],
+    ['gitlink link gitlab', 'asks for what is missing'],
+    ['gitlink link gitea --host git.acme.dev', 'the same for an instance of your own'],
+    ['gitlink link gitlab --method oauth --client-id 0c1d…', 'signs in with the browser'],
     ['gitlink link https://git.acme.dev/acme/site', 'finds out what is there'],
     ['gitlink link gitea --host git.acme.dev --with-token --namespace acme < token.txt', 'in a script'],
   ])
-    .argument('[provider|url]', 'gitea, forgejo, codeberg, or any address of the host')
+    .argument('[provider|url]', 'gitlab, gitea, forgejo, codeberg, or any address of the host')
     .option('--name <name>', 'what to call the link');
   addCredentialFlags(command)
     .option('--namespace <namespace>', 'limit the link to this namespace (repeatable)', collectList)
@@ -64,28 +74,35 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   );
   const question = { ...place, caFile: flags.caFile ?? null, allowHttp: flags.allowHttp === true };
   const recognised = await recogniseWithConsent(session, question, isKnown);
-  const verified = await signIn(session, recognised, flags);
-  warnAboutTwin(session, verified, records.links);
-  const restriction = await chooseRestriction(session, verified, flags);
-  const made = await linkAccount(context, {
-    verified,
-    name: flags.name ?? null,
-    method: 'token',
-    origin: 'pasted',
-    storage,
-    restriction,
-    expiresAt,
-    webhookUrl: flags.webhookUrl ?? null,
-    caFile: flags.caFile ?? null,
-    allowHttp: flags.allowHttp === true,
-    passphraseFile: flags.passphraseFile ?? null,
+  const wish = { flags, storage, repositories: flags.repo ?? [], usualMethod: null };
+  const made = await signIn(session, recognised, wish, async (signedIn) => {
+    const { verified, method, origin } = signedIn;
+    warnAboutTwin(session, verified, records.links);
+    // A browser that waits for its success page is not kept waiting for answers.
+    const canChoose = method === 'token' && !isGitOnly(verified.provider, verified.identity);
+    const restriction = canChoose
+      ? await chooseRestriction(session, verified, flags)
+      : readRestriction(flags);
+    return linkAccount(context, {
+      verified,
+      name: flags.name ?? null,
+      method,
+      origin,
+      storage,
+      restriction,
+      expiresAt,
+      webhookUrl: flags.webhookUrl ?? null,
+      caFile: flags.caFile ?? null,
+      allowHttp: flags.allowHttp === true,
+      passphraseFile: flags.passphraseFile ?? null,
+    });
   });
-  const [document] = describeLinks(context, [made]);
   reporter.note(
     `Linked ${made.account.login ?? 'an unknown account'} at ${toShortHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
   );
-  await offerGit(session, made, flags.setupGit);
-  output.document({ link: document });
+  const limited = made.method === 'token' ? made : await offerRestriction(session, made, flags);
+  await offerGit(session, limited, flags.setupGit);
+  output.document({ link: describeLinks(context, [limited])[0] });
 }
 
 interface Place {
@@ -138,30 +155,56 @@ function warnAboutTwin(
   if (twin) session.reporter.warn(`"${twin.name}" is a link of the same account.`);
 }
 
+/** @returns null where no flag limits the link. */
+function readRestriction({ namespace = [], repo = [] }: LinkFlags): RestrictionWish | null {
+  return namespace.length + repo.length > 0 ? { namespaces: namespace, repositories: repo } : null;
+}
+
 /** In a terminal the namespaces are offered; without one, and by default, nothing is limited. */
 async function chooseRestriction(
   session: Session,
   verified: VerifiedCredential,
   flags: LinkFlags,
 ): Promise<RestrictionWish | null> {
-  const wish = { namespaces: flags.namespace ?? [], repositories: flags.repo ?? [] };
-  if (wish.namespaces.length + wish.repositories.length > 0) return wish;
-  const { context, prompter, saysYes } = session;
-  if (!prompter.canAsk || saysYes) return null;
-  if (!(await prompter.confirm('May this link be used for everything that the account reaches?', true))) {
-    const { provider, description, credential, identity } = verified;
-    const access = await openAccess(context, provider, description, credential, {
-      caFile: flags.caFile ?? null,
-      account: identity.account,
-    });
-    const choices: { value: string; label: string }[] = [];
-    for await (const { path, kind } of provider.listNamespaces(access)) {
-      choices.push({ value: path, label: `${path}  (${kind})` });
-    }
-    const namespaces = await prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, []);
-    if (namespaces.length === 0) throw new CancelledError('Nothing was chosen, so nothing was linked.');
-    session.reporter.note(`Limited to ${namespaces.join(', ')}.`);
-    return { namespaces, repositories: [] };
+  const wish = readRestriction(flags);
+  if (wish !== null || !(await wantsRestriction(session))) return wish;
+  const { provider, description, credential, identity } = verified;
+  const source = createFixedSource(credential);
+  const access = await openAccess(session.context, provider, description, source, {
+    caFile: flags.caFile ?? null,
+    account: identity.account,
+  });
+  const namespaces: Namespace[] = [];
+  for await (const namespace of provider.listNamespaces(access)) namespaces.push(namespace);
+  const chosen = await chooseNamespaces(session, namespaces);
+  if (chosen.length === 0) throw new CancelledError('Nothing was chosen, so nothing was linked.');
+  return { namespaces: chosen, repositories: [] };
+}
+
+/** The same for a link that stands already, because a sign-in is kept as soon as it is there. */
+async function offerRestriction(session: Session, link: LinkRecord, flags: LinkFlags): Promise<LinkRecord> {
+  if (readRestriction(flags) !== null || !(await wantsRestriction(session))) return link;
+  const { context } = session;
+  const namespaces = await chooseNamespaces(session, await listReachableNamespaces(context, link));
+  if (namespaces.length === 0) {
+    session.reporter.note(`Nothing was chosen, so nothing is limited. Later: gitlink restrict ${link.name}`);
+    return link;
   }
-  return null;
+  const wish = { namespaces, repositories: [] };
+  return applyRestriction(context, link, await prepareRestriction(context, link, { how: 'replace', wish }));
+}
+
+async function wantsRestriction({ prompter, saysYes }: Session): Promise<boolean> {
+  if (!prompter.canAsk || saysYes) return false;
+  return !(await prompter.confirm('May this link be used for everything that the account reaches?', true));
+}
+
+async function chooseNamespaces(
+  { prompter, reporter }: Session,
+  namespaces: readonly Namespace[],
+): Promise<string[]> {
+  const choices = namespaces.map(({ path, kind }) => ({ value: path, label: `${path}  (${kind})` }));
+  const chosen = await prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, []);
+  if (chosen.length > 0) reporter.note(`Limited to ${chosen.join(', ')}.`);
+  return chosen;
 }

@@ -1,7 +1,9 @@
 import { exitCodes } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
-import { requireProvider } from '../../operations/host-access.ts';
+import { requireProvider } from '../../operations/link-faults.ts';
 import { relink } from '../../operations/relink.ts';
+import { findCredentialPage } from '../../operations/revoke-credential.ts';
+import type { LinkRecord } from '../../store/link-schema.ts';
 import { addCredentialFlags, readExpiry, type CredentialFlags } from '../credential-flags.ts';
 import { toShortHost } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
@@ -15,36 +17,57 @@ interface RelinkFlags extends CredentialFlags {
 
 export function registerRelink(cli: Cli): void {
   const command = createCommand(cli, 'relink', 'Give a link a new credential', [
-    ['gitlink relink gitea', 'asks for a new token; name, restriction and webhooks stay'],
+    ['gitlink relink gitea', 'signs in again, or asks for a new token; name, restriction and webhooks stay'],
     ['gitlink relink gitea --with-token --revoke-old < token.txt', 'and ends the old one'],
     ['gitlink relink gitea --host git.new.dev', 'the server has moved'],
   ]).argument('[link]', 'the link; not needed when there is only one');
   addCredentialFlags(command)
     .option('--allow-account-change', 'accept a credential of another account')
-    .option('--revoke-old', 'end the old credential at the host')
+    .option('--revoke-old', 'end the old credential at the host, also one that you made yourself')
+    .option('--no-revoke-old', 'leave the old credential alive')
     .action((name: string | undefined, flags: RelinkFlags) =>
       cli.run('relink', (session) => run(session, name, flags), { passphraseFile: flags.passphraseFile }),
     );
 }
 
 async function run(session: Session, name: string | undefined, flags: RelinkFlags): Promise<number> {
+  return relinkWith(session, await session.chooseLink(name), flags);
+}
+
+/** Gives a link a token that the person pastes. */
+export function relinkByToken(session: Session, link: LinkRecord): Promise<number> {
+  return relinkWith(session, link, { method: 'token' });
+}
+
+async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags): Promise<number> {
   const { context, output, reporter } = session;
-  const link = await session.chooseLink(name);
   const expiresAt = readExpiry(flags.expires, context.clock.now());
   await (await context.openVault(link.storage)).check();
   const caFile = flags.caFile ?? link.caFile;
   const allowHttp = flags.allowHttp === true || link.allowHttp;
   const question = { address: flags.host ?? link.host, provider: requireProvider(link), caFile, allowHttp };
   const recognised = await recogniseWithConsent(session, question, flags.host === undefined);
-  const verified = await signIn(session, recognised, { ...flags, ...(caFile === null ? {} : { caFile }) });
-  const { link: changed, oldCredential } = await relink(context, link, {
-    verified,
-    allowAccountChange: flags.allowAccountChange === true,
-    revokeOld: flags.revokeOld === true,
-    expiresAt,
-    caFile,
-    allowHttp,
-  });
+  const wish = {
+    flags: { ...flags, ...(caFile === null ? {} : { caFile }) },
+    storage: link.storage,
+    repositories:
+      link.restriction.mode === 'restricted'
+        ? link.restriction.repositories.map(({ fullName }) => fullName)
+        : [],
+    usualMethod: link.method,
+  };
+  // What gitlink obtained it ends; what a person made is theirs.
+  const revokeOld = flags.revokeOld ?? link.credentialOrigin === 'obtained';
+  const { link: changed, oldCredential } = await signIn(session, recognised, wish, (signedIn) =>
+    relink(context, link, {
+      ...signedIn,
+      allowAccountChange: flags.allowAccountChange === true,
+      revokeOld,
+      expiresAt,
+      caFile,
+      allowHttp,
+    }),
+  );
   reporter.note(
     `"${changed.name}" has a new credential of ${changed.account.login ?? 'an unknown account'} at ${toShortHost(changed.host)}.`,
   );
@@ -58,8 +81,8 @@ async function run(session: Session, name: string | undefined, flags: RelinkFlag
       `The old one may still work, because it could not be revoked: ${oldCredential.reason} Delete it at ${oldCredential.pageUrl}`,
     );
   }
-  if (flags.revokeOld !== true) {
-    const page = recognised.provider.tokenPage(link.host, []).url;
+  if (!revokeOld) {
+    const page = findCredentialPage(recognised.provider, link);
     reporter.note(`The old one was left alone; if it is not needed, delete it at ${page}`);
   }
   output.document({ link: describeLinks(context, [changed])[0] });

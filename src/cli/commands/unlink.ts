@@ -82,7 +82,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   output.document({ link: link.name, steps, remaining });
   printTable(output, styles, columns, steps);
   for (const { what, url } of remaining) {
-    reporter.warn(`Left for you: ${what}${url === null ? '' : ` at ${url}`}`);
+    reporter.warn(`Left for you: ${what}${url === null ? '' : ` (${url})`}`);
   }
   reporter.note(
     isGone

@@ -3,6 +3,9 @@ import { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
+import { Secret } from '../../secret.ts';
+import { narrow } from '../narrow.ts';
+import type { ClientIdentity, CreatedClient } from '../oauth-support.ts';
 import type { Account, HostAccess, Repository, WebhookPlace } from '../provider.ts';
 import { pacing } from './pacing.ts';
 import * as schemas from './schemas.ts';
@@ -18,7 +21,7 @@ export async function fetchVersion(anonymous: HostClient): Promise<HostResponse>
 
 export async function fetchUser(http: HostClient): Promise<Account> {
   const { body } = await http.request({ method: 'GET', route: route`/user` });
-  const user = schemas.narrow(schemas.user, body, 'the account');
+  const user = narrow(schemas.user, body, 'the account');
   return { login: user.login, kind: 'user', id: String(user.id) };
 }
 
@@ -27,7 +30,7 @@ export async function fetchOwnToken(
   http: HostClient,
 ): Promise<v.InferOutput<typeof schemas.ownToken> | null> {
   const { status, body } = await http.request({ method: 'GET', route: route`/token`, accept: [403, 404] });
-  return status === 200 ? schemas.narrow(schemas.ownToken, body, 'the token') : null;
+  return status === 200 ? narrow(schemas.ownToken, body, 'the token') : null;
 }
 
 /** @returns whether the server has the route and the token is gone. */
@@ -72,6 +75,99 @@ export async function deleteListedToken(
   return status;
 }
 
+/**
+ * Makes a token. Sent once: after a lost answer there may be one that nobody knows.
+ *
+ * @param authorization - The login with a token as its password; the server takes nothing else of a token.
+ */
+export async function createToken(
+  access: HostAccess,
+  login: string,
+  wish: { readonly name: string; readonly scopes: readonly string[] },
+  authorization: HostRequest['authorization'],
+): Promise<Secret | 'refused' | 'nameTaken'> {
+  try {
+    const { status, body } = await access.http.request({
+      method: 'POST',
+      route: route`/users/${login}/tokens`,
+      json: wish,
+      ...(authorization ? { authorization } : {}),
+      repeat: 'never',
+      accept: [401, 403],
+    });
+    if (status === 401 || status === 403) return 'refused';
+    return new Secret(narrow(schemas.madeToken, body, 'the new token').sha1);
+  } catch (error) {
+    if (isAnswer(error, 400) && error.hostMessage?.includes('name has been used')) return 'nameTaken';
+    throw error;
+  }
+}
+
+/** Registers a public client. Sent once. */
+export async function createApplication(
+  access: HostAccess,
+  wish: { readonly name: string; readonly redirectUri: string },
+): Promise<CreatedClient> {
+  const { body } = await access.http.request({
+    method: 'POST',
+    route: route`/user/applications/oauth2`,
+    json: { name: wish.name, redirect_uris: [wish.redirectUri], confidential_client: false },
+    repeat: 'never',
+  });
+  const made = narrow(schemas.application, body, 'the client');
+  return {
+    id: made.client_id,
+    secret: made.client_secret ? new Secret(made.client_secret) : null,
+    registrationId: String(made.id),
+  };
+}
+
+/** @returns false where the account has no such client. */
+export async function deleteApplication(access: HostAccess, id: string): Promise<boolean> {
+  const { status } = await access.http.request({
+    method: 'DELETE',
+    route: route`/user/applications/oauth2/${id}`,
+    accept: [404],
+  });
+  return status !== 404;
+}
+
+/**
+ * Asks for the scope string of a sign-in (RFC 7662). The server wants the client's secret, which it gives to
+ * public clients too.
+ *
+ * @returns null where the server does not tell: the secret is wrong, or the sign-in has ended.
+ */
+export async function fetchSignInScope(
+  access: HostAccess,
+  { id, secret }: ClientIdentity,
+): Promise<string | null> {
+  if (secret === null) return null;
+  const web = await access.openBase(access.host);
+  const { status, body } = await web.request({
+    method: 'POST',
+    route: route`/login/oauth/introspect`,
+    form: { token: access.credential.token },
+    authorization: { scheme: 'Basic', username: id, secret },
+    // It changes nothing.
+    repeat: 'safe',
+    accept: [400, 401, 403, 404],
+  });
+  if (status !== 200) return null;
+  const { active, scope } = narrow(schemas.introspection, body, 'the sign-in');
+  return active ? (scope ?? '') : null;
+}
+
+/** Whether the server signs people in for other programs: without, it has no discovery document. */
+export async function isOAuthOffered(web: HostClient): Promise<boolean> {
+  const { status } = await web.request({
+    method: 'GET',
+    route: route`/.well-known/openid-configuration`,
+    accept: [404],
+  });
+  return status !== 404;
+}
+
 export async function* listOrganizations(http: HostClient): AsyncIterable<string> {
   for await (const found of list(http, route`/user/orgs`, schemas.organization, 'organizations')) {
     const name = found.username ?? found.name;
@@ -94,7 +190,7 @@ export async function findRepository(
     route: route`/repos/${owner}/${name}`,
     accept: [404],
   });
-  return status === 404 ? null : schemas.narrow(schemas.repository, body, 'the repository');
+  return status === 404 ? null : narrow(schemas.repository, body, 'the repository');
 }
 
 export function listHooks(access: HostAccess, place: WebhookPlace): AsyncIterable<schemas.Hook> {
@@ -107,7 +203,7 @@ export async function createHook(
   json: Readonly<Record<string, unknown>>,
 ): Promise<schemas.Hook> {
   const { body } = await sendToPlace(access, place, { method: 'POST', json }, toHooksRoute);
-  return schemas.narrow(schemas.hook, body, 'the webhook');
+  return narrow(schemas.hook, body, 'the webhook');
 }
 
 export async function editHook(
@@ -118,7 +214,7 @@ export async function editHook(
 ): Promise<schemas.Hook> {
   const toRoute = (at: WebhookPlace): Route => toHookRoute(at, hookId);
   const { body } = await sendToPlace(access, place, { method: 'PATCH', json }, toRoute);
-  return schemas.narrow(schemas.hook, body, 'the webhook');
+  return narrow(schemas.hook, body, 'the webhook');
 }
 
 /**
@@ -157,7 +253,7 @@ async function locateRepository(access: HostAccess, known: Repository): Promise<
   if (status === 404) {
     throw new ForbiddenError(`The account no longer sees ${known.fullName}, if it is still there.`);
   }
-  const { full_name: fullName, owner } = schemas.narrow(schemas.repository, body, 'the repository');
+  const { full_name: fullName, owner } = narrow(schemas.repository, body, 'the repository');
   return { ...known, fullName, namespace: owner.login };
 }
 
@@ -218,7 +314,7 @@ async function* list<Schema extends v.GenericSchema>(
     if (status !== 200) return { items: [], totalCount: 0 };
     const count = Number(headers.get('x-total-count') ?? Number.NaN);
     return {
-      items: schemas.narrow(items, body, what),
+      items: narrow(items, body, what),
       totalCount: Number.isSafeInteger(count) && count >= 0 ? count : null,
     };
   }

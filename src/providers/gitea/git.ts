@@ -1,11 +1,11 @@
-import type { GitAccess } from '../provider.ts';
+import { signInKind, type GitAccess } from '../provider.ts';
 
-/** Any user name will do beside a token; the login is the convention. */
+/** Any user name will do beside a token; the login is the convention, and `oauth2` for a sign-in. */
 export const giteaGit: GitAccess = {
   layout: 'plain',
   caseSensitive: false,
   toGitCredential: (credential, account) => ({
-    username: account.login ?? 'gitlink',
+    username: credential.kind === signInKind ? 'oauth2' : (account.login ?? 'gitlink'),
     password: credential.token,
   }),
 };

@@ -1,11 +1,20 @@
 import type { HostClient } from '../../http/host-client.ts';
-import type { HostAccess, HostDescription, Namespace, Provider, Repository } from '../provider.ts';
+import {
+  signInKind,
+  type HostAccess,
+  type HostDescription,
+  type Namespace,
+  type Provider,
+  type Repository,
+} from '../provider.ts';
 import { toRepository } from './convert.ts';
 import * as endpoints from './endpoints.ts';
 import { giteaGit } from './git.ts';
 import { pacing } from './pacing.ts';
 import * as schemas from './schemas.ts';
+import { rotate } from './rotate.ts';
 import { compareScopes, scopes } from './scopes.ts';
+import { identifySignIn, oauth } from './sign-in.ts';
 import { identify, revoke, toTokenPage } from './tokens.ts';
 import { isForgejo } from './versions.ts';
 import { webhooks } from './webhooks.ts';
@@ -25,7 +34,7 @@ export const giteaProvider: Provider = {
   compareScopes,
   toApiBase: (host) => `${host}/api/v1`,
   recognise,
-  identify,
+  identify: (access) => (access.credential.kind === signInKind ? identifySignIn(access) : identify(access)),
   listNamespaces,
   listRepositories,
   findRepository,
@@ -33,7 +42,9 @@ export const giteaProvider: Provider = {
   git: giteaGit,
   tokenPage: toTokenPage,
   webhooks,
+  oauth,
   revoke,
+  rotate,
 };
 
 async function recognise(host: string, anonymous: HostClient): Promise<HostDescription | null> {

@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import { InternalError } from '../../errors.ts';
 
 /** Only the fields that gitlink reads, lenient where versions of Gitea and Forgejo differ. */
 const id = v.pipe(v.number(), v.safeInteger());
@@ -19,6 +18,16 @@ export const listedToken = v.object({
   token_last_eight: v.string(),
   scopes: v.nullish(v.array(v.string()), []),
 });
+
+export const madeToken = v.object({ sha1: v.pipe(v.string(), v.nonEmpty()) });
+
+export const application = v.object({
+  id,
+  client_id: v.pipe(v.string(), v.nonEmpty()),
+  client_secret: v.nullish(v.string(), ''),
+});
+
+export const introspection = v.object({ active: v.boolean(), scope: v.nullish(v.string(), '') });
 
 export const organization = v.object({ username: v.nullish(v.string()), name: v.nullish(v.string()) });
 
@@ -49,25 +58,3 @@ export const hook = v.object({
 
 export type Repository = v.InferOutput<typeof repository>;
 export type Hook = v.InferOutput<typeof hook>;
-
-/**
- * Narrows an answer to what gitlink reads of it.
- *
- * @param what - What was asked for, for the message.
- * @throws InternalError when the host answered in a shape that is not Gitea's.
- */
-export function narrow<Schema extends v.GenericSchema>(
-  schema: Schema,
-  body: unknown,
-  what: string,
-): v.InferOutput<Schema> {
-  const result = v.safeParse(schema, body);
-  if (result.success) return result.output;
-  const path = v.getDotPath(result.issues[0]) ?? '';
-  throw new InternalError(
-    `The host's description of ${what} cannot be read${path ? ` (field ${path})` : ''}.`,
-    {
-      hint: 'Is this version of Gitea or Forgejo newer than gitlink? Update gitlink or report this.',
-    },
-  );
-}

@@ -39,6 +39,25 @@ export function readGrantedScopes(message: string): readonly string[] | null {
   return match?.[1] ? match[1].split(',').sort() : null;
 }
 
+const openIdScopes = ['openid', 'profile', 'email', 'groups'];
+const scopeName =
+  /^(?:all|public-only|(?:read|write):(?:activitypub|admin|issue|misc|notification|organization|package|repository|user))$/;
+
+/**
+ * Reads what the scope string of a sign-in lets it do. Both products grant everything for a string that limits
+ * nothing, such as an empty one; Gitea does so for one with a single name that it does not know, Forgejo leaves
+ * such a name out. Commas separate at Gitea alone.
+ *
+ * @see `services/oauth2_provider/access_token.go` of both
+ */
+export function readSignInScopes(flavour: 'gitea' | 'forgejo', scope: string): readonly string[] {
+  const asked = scope.split(' ').filter((name) => name !== '' && !openIdScopes.includes(name));
+  const names = flavour === 'gitea' ? asked.flatMap((name) => name.split(',')).filter(Boolean) : asked;
+  const known = names.filter((name) => scopeName.test(name));
+  const isUnlimited = known.length === 0 || (flavour === 'gitea' && known.length < names.length);
+  return isUnlimited ? ['all'] : unique(known);
+}
+
 /** Whether a 403 says that a scope is missing, which a valid token alone is told. */
 export function isMissingScope(message: string): boolean {
   return message.includes('required scope');

@@ -19,7 +19,7 @@ export async function identify(access: HostAccess): Promise<Identity> {
     if (!endpoints.isAnswer(error, 401)) throw error;
     assertOwnWord(access, error);
     throw new AuthError(`${access.host} does not accept this token: it is wrong, or it was deleted there.`, {
-      hint: `Make a new one at ${toTokenPageUrl(access.host)}`,
+      hint: `Make a new one at ${toApplicationsPageUrl(access.host)}`,
     });
   }
 }
@@ -30,7 +30,7 @@ export async function identify(access: HostAccess): Promise<Identity> {
  *
  * @throws UnreachableError
  */
-function assertOwnWord(access: HostAccess, error: HostAnswerError): void {
+export function assertOwnWord(access: HostAccess, error: HostAnswerError): void {
   if (error.hostMessage !== null) return;
   throw new UnreachableError(
     `${access.host} answered 401 without a word of its own: something is in between.`,
@@ -65,7 +65,8 @@ async function fetchScopes(access: HostAccess, account: Account): Promise<readon
   return listed === null ? null : [...(listed.scopes ?? [])].sort();
 }
 
-function asPassword(access: HostAccess, username: string): Authorization | undefined {
+/** The token as a password beside the login, as Gitea wants it for the management of tokens. */
+export function asPassword(access: HostAccess, username: string): Authorization | undefined {
   if (isForgejo(access.version)) return undefined;
   return { scheme: 'Basic', username, secret: access.credential.token };
 }
@@ -85,7 +86,7 @@ export async function revoke(access: HostAccess): Promise<Revocation> {
 }
 
 async function revokeByList(access: HostAccess): Promise<Revocation> {
-  const pageUrl = toTokenPageUrl(access.host);
+  const pageUrl = toApplicationsPageUrl(access.host);
   if (isForgejo(access.version)) {
     return {
       outcome: 'impossible',
@@ -108,7 +109,8 @@ async function revokeByList(access: HostAccess): Promise<Revocation> {
   };
 }
 
-function toTokenPageUrl(host: string): string {
+/** Where a person makes and deletes tokens, registers clients and ends sign-ins. */
+export function toApplicationsPageUrl(host: string): string {
   return `${host}/user/settings/applications`;
 }
 
@@ -120,7 +122,7 @@ export function toTokenPage(host: string, capabilities: readonly Capability[]): 
     .filter((scope) => !wanted.has(scope.replace(/^read:/, 'write:')))
     .concat([...wanted].filter((scope) => scope.startsWith('write:')));
   return {
-    url: toTokenPageUrl(host),
+    url: toApplicationsPageUrl(host),
     instructions: `Name it "gitlink" and give it the permissions ${[...new Set(needed)].sort().join(', ')}.`,
   };
 }

@@ -33,6 +33,11 @@ export function mayDescribeOwnToken(text: string | null): boolean {
   return version.flavour === 'gitea' && (version.major > 1 || version.minor >= 27);
 }
 
+/** Whether the server limits a sign-in to its scopes: Gitea 1.23, Forgejo 9. */
+export function limitsSignIns({ flavour, major, minor }: ServerVersion): boolean {
+  return flavour === 'forgejo' ? major >= 9 : major > 1 || minor >= 23;
+}
+
 /** Hooks with names: Gitea 1.26; Forgejo has none. */
 export function hasHookNames(text: string | null): boolean {
   const version = parseVersion(text);

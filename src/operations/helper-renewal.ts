@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createTransport } from '../http/transport.ts';
+import type { OAuthNetwork } from '../oauth/oauth-client.ts';
+import { systemClock, type Directories } from '../runtime.ts';
+import { createLinkStore } from '../store/link-store.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { createKeychainVault } from '../vault/keychain-vault.ts';
+import { findItemLengthLimit } from '../vault/keychain.ts';
+import type { Vault } from '../vault/vault.ts';
+import { createRenewedSource } from './credential-source.ts';
+import { openFileVault, openLocks } from './helper-storage.ts';
+import type { RenewalContext } from './renew-sign-in.ts';
+import type { StoredCredential } from './stored-credential.ts';
+
+export interface HelperMachine {
+  readonly directories: Directories;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly userAgent: string;
+}
+
+const keychainDeadlineMs = 3_000;
+/** git waits, so a host has less time than it has for a command. */
+const requestTimeoutMs = 20_000;
+
+/**
+ * Renews a sign-in while git waits for its helper. Ctrl-C reaches the helper, too, and is not heard until the new
+ * tokens are stored: it would lose them.
+ *
+ * @throws AuthError when a person must sign in again; other errors when a later try may succeed.
+ */
+export async function renewForGit(
+  machine: HelperMachine,
+  link: LinkRecord,
+  credential: StoredCredential,
+  isRefused: boolean,
+): Promise<StoredCredential> {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
+  const source = createRenewedSource(createRenewalContext(machine), link.id, credential);
+  await source.get(isRefused ? credential.token : null);
+  return source.current;
+}
+
+function createRenewalContext(machine: HelperMachine): RenewalContext {
+  const { directories, env } = machine;
+  const withLock = openLocks(directories);
+  const links = createLinkStore({
+    configDirectory: directories.config,
+    withLock,
+    now: () => systemClock.now(),
+  });
+  const { signal } = new AbortController();
+  return {
+    clock: systemClock,
+    signal,
+    links,
+    withLock,
+    openVault: (storage) =>
+      Promise.resolve(
+        storage === 'keychain'
+          ? openKeychain(env)
+          : openFileVault(directories, env, links.read().passphraseFile, withLock),
+      ),
+    openNetwork: (caFile) => openNetwork(machine, signal, caFile),
+  };
+}
+
+function openKeychain(env: HelperMachine['env']): Vault {
+  return createKeychainVault({
+    // Beside the bundle that this is part of.
+    childPath: join(import.meta.dirname, 'keychain-child.js'),
+    execPath: process.execPath,
+    env,
+    platform: process.platform,
+    itemLengthLimit: findItemLengthLimit(process.platform),
+    deadlineMs: keychainDeadlineMs,
+  });
+}
+
+async function openNetwork(
+  { env, userAgent }: HelperMachine,
+  signal: AbortSignal,
+  caFile: string | null,
+): Promise<OAuthNetwork> {
+  const fetch = await createTransport({
+    env,
+    fetch: globalThis.fetch,
+    readFile: (path) => readFile(path, 'utf8'),
+    ...(caFile === null ? {} : { caFile }),
+  });
+  return { fetch, clock: systemClock, userAgent, signal, requestTimeoutMs };
+}

@@ -1,0 +1,87 @@
+import { revokeToken } from '../oauth/revocation.ts';
+import type { OAuthSupport } from '../providers/oauth-support.ts';
+import { signInKind, type Provider, type Revocation } from '../providers/provider.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
+import type { OperationContext } from './context.ts';
+import { isAuthError, type OpenLink } from './host-access.ts';
+import { whileReplacing } from './renew-sign-in.ts';
+import type { StoredCredential } from './stored-credential.ts';
+
+/**
+ * Ends a link's credential at its host: a token by the provider's own way, a sign-in by its refresh token, because
+ * an access token that has expired ends nothing at some hosts.
+ *
+ * @throws GitlinkError when the host does not answer.
+ */
+export async function revokeCredential(context: OperationContext, open: OpenLink): Promise<Revocation> {
+  const { link, provider, access, source } = open;
+  if (source.current.signIn === null) {
+    return (
+      (await provider.revoke?.(access)) ?? {
+        outcome: 'impossible',
+        reason: `${provider.displayName} has no way by API`,
+        pageUrl: provider.tokenPage(link.host, []).url,
+      }
+    );
+  }
+  const isRenewable = await bringToLife(open);
+  return isRenewable
+    ? whileReplacing(context, link.id, () => endSignIn(context, link, provider, source.current))
+    : createImpossible(
+        requireOAuth(provider),
+        link,
+        'it cannot be renewed any more, so it may be dead already',
+      );
+}
+
+/**
+ * Ends a sign-in as it stands, without renewing it first.
+ *
+ * @throws GitlinkError when the host does not answer.
+ */
+export async function endSignIn(
+  context: OperationContext,
+  link: LinkRecord,
+  provider: Provider,
+  { token, signIn }: StoredCredential,
+): Promise<Revocation> {
+  const support = requireOAuth(provider);
+  const { revocation } = support.toEndpoints(link.host);
+  const client = findClientOf(context.links.read(), link);
+  if (revocation === null || client === null) {
+    return createImpossible(support, link, `${provider.displayName} ends a sign-in on its page only`);
+  }
+  const identity = await readClientIdentity(context, client);
+  const network = await context.openNetwork(link.caFile);
+  const refreshToken = signIn?.tokens.refreshToken ?? null;
+  const ended = await revokeToken(toOAuthClient(link.host, support, identity), network, revocation, {
+    value: refreshToken ?? token,
+    kind: refreshToken === null ? 'access_token' : 'refresh_token',
+  });
+  return ended.outcome === 'accepted'
+    ? { outcome: 'revoked' }
+    : createImpossible(support, link, ended.reason);
+}
+
+/** @returns whether the sign-in still lives; a host that does not answer throws. */
+async function bringToLife({ source }: OpenLink): Promise<boolean> {
+  try {
+    await source.get(null);
+    return true;
+  } catch (error) {
+    if (isAuthError(error)) return false;
+    throw error;
+  }
+}
+
+function createImpossible(support: OAuthSupport, { host }: LinkRecord, reason: string): Revocation {
+  return { outcome: 'impossible', reason, pageUrl: support.grantsPage(host) };
+}
+
+/** The page where a person ends a link's credential. */
+export function findCredentialPage(provider: Provider, link: LinkRecord): string {
+  const { host, credentialKind } = link;
+  const grantsPage = credentialKind === signInKind ? provider.oauth?.grantsPage(host) : undefined;
+  return grantsPage ?? provider.tokenPage(host, []).url;
+}

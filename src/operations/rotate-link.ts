@@ -1,0 +1,201 @@
+import { AuthError, GitlinkError, UnreachableError } from '../errors.ts';
+import { HostAnswerError } from '../http/host-answer-error.ts';
+import type { Revocation, Rotation } from '../providers/provider.ts';
+import type { LinkRecord, Records } from '../store/link-schema.ts';
+import { mapLink, updateLink } from './change-link.ts';
+import type { OperationContext } from './context.ts';
+import { getLink } from './find-link.ts';
+import { isAuthError, openLink, type OpenLink } from './host-access.ts';
+import { dropSecrets, keepSecret } from './keep-secret.ts';
+import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
+import { nameCredentialItem, packCredential, type StoredCredential } from './stored-credential.ts';
+
+export type LinkRotation =
+  | { readonly outcome: 'rotated'; readonly link: LinkRecord; readonly old: OldToken }
+  /** What a person does instead, and where. */
+  | Extract<Rotation, { outcome: 'impossible' }>;
+
+/** Whether the old token is dead, and what is left for a person where it is not. */
+export type OldToken =
+  Revocation | { readonly outcome: 'failed'; readonly reason: string; readonly pageUrl: string };
+
+/** A store that fails for a moment must not cost the only copy of a new token. */
+const storeTries = 3;
+const storePauseMs = 1_000;
+
+/**
+ * Has the host replace a link's token. The wish is noted before the host is asked, and the host is asked once: at
+ * some hosts a second try with a token that was replaced already would end the new one.
+ *
+ * @param expiresAt - When the new token shall end, in milliseconds since the epoch; null for as long a life as
+ * the old one's.
+ * @throws AuthError when the answer was lost and the old token is dead; a person must make a new one.
+ * @throws UnreachableError when nobody can tell what happened; the next check will.
+ */
+export async function rotateLink(
+  context: OperationContext,
+  link: LinkRecord,
+  expiresAt: number | null,
+): Promise<LinkRotation> {
+  const open = await openLink(context, link);
+  const { signIn, token } = open.source.current;
+  if (signIn === null)
+    return whileReplacing(context, link.id, () => rotateToken(context, link.id, expiresAt));
+  context.reporter.status('Renewing the sign-in…');
+  await renewSignIn(context, link.id, token);
+  return { outcome: 'rotated', link: getLink(context.links.read(), link.id), old: { outcome: 'revoked' } };
+}
+
+async function rotateToken(
+  context: OperationContext,
+  linkId: string,
+  expiresAt: number | null,
+): Promise<LinkRotation> {
+  // Ctrl-C does not cut it: an answer that nobody reads is the only copy of the new token.
+  const uncut = new AbortController().signal;
+  const open = await openLink(context, getLink(context.links.read(), linkId), uncut);
+  const { link, provider, access } = open;
+  if (!provider.rotate) {
+    const { url } = provider.tokenPage(link.host, []);
+    return { outcome: 'impossible', reason: `${provider.displayName} has no way by API`, pageUrl: url };
+  }
+  if (link.rotationBegunAt !== null) await settleEarlierRotation(context, open);
+  await (await context.openVault(link.storage)).check();
+  await noteRotation(context, link, context.clock.now());
+  context.reporter.status('Asking the host for a new token…');
+  let rotation: Rotation;
+  try {
+    rotation = await provider.rotate(access, { expiresAt });
+  } catch (error) {
+    if (isRefusal(error)) await noteRotation(context, link, null);
+    else await settleLostRotation(context, open, error);
+    throw error;
+  }
+  if (rotation.outcome === 'impossible') {
+    await noteRotation(context, link, null);
+    return rotation;
+  }
+  const rotated = await keepRotated(context, open, rotation);
+  const old = await endOld(open, rotation);
+  await dropSecrets(context, link.storage, [link.credentialItem], (records) => records);
+  return { outcome: 'rotated', link: rotated, old };
+}
+
+function noteRotation(context: OperationContext, link: LinkRecord, begunAt: number | null): Promise<unknown> {
+  return updateLink(context, link.id, (record) => ({ ...record, rotationBegunAt: begunAt }));
+}
+
+/** An answer below 500 says that nothing was done. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HostAnswerError && error.status < 500;
+}
+
+/** @throws AuthError when the earlier rotation replaced the token, whose successor nobody has. */
+async function settleEarlierRotation(context: OperationContext, open: OpenLink): Promise<void> {
+  context.reporter.status('An earlier rotation was not finished; asking what became of it…');
+  if (await isAlive(open)) {
+    await noteRotation(context, open.link, null);
+    return;
+  }
+  throw await markLost(context, open.link);
+}
+
+/** Asks by a call that changes nothing whether the old token lives: then nothing happened, else the answer is lost. */
+async function settleLostRotation(context: OperationContext, open: OpenLink, error: unknown): Promise<void> {
+  if (!(error instanceof GitlinkError) || error.code === 'cancelled') return;
+  const { link } = open;
+  let wasReplaced: boolean;
+  try {
+    wasReplaced = !(await isAlive(open));
+  } catch {
+    await updateLink(context, link.id, (record) => ({
+      ...record,
+      status: 'unchecked',
+      statusReason: 'rotation',
+    }));
+    throw new UnreachableError(
+      `${link.host} went away during the rotation, so nobody knows whether it took place.`,
+      {
+        hint: 'It was not repeated. Find out later with: gitlink list --check',
+      },
+    );
+  }
+  if (wasReplaced) throw await markLost(context, link);
+  await noteRotation(context, link, null);
+}
+
+async function isAlive({ provider, access }: OpenLink): Promise<boolean> {
+  try {
+    await provider.identify(access);
+    return true;
+  } catch (error) {
+    if (isAuthError(error)) return false;
+    throw error;
+  }
+}
+
+async function markLost(context: OperationContext, link: LinkRecord): Promise<AuthError> {
+  await updateLink(context, link.id, (record) => ({
+    ...record,
+    status: 'revoked',
+    statusReason: 'rotation',
+    checkedAt: context.clock.now(),
+  }));
+  return new AuthError(
+    `${link.host} replaced the token of "${link.name}", but its answer with the new one was lost.`,
+    { hint: `Make a new token, then: gitlink relink ${link.name}` },
+  );
+}
+
+async function keepRotated(
+  context: OperationContext,
+  { link, source }: OpenLink,
+  { token, expiresAt }: Extract<Rotation, { outcome: 'rotated' }>,
+): Promise<LinkRecord> {
+  const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
+  const renewed: StoredCredential = { kind: source.current.kind, token, signIn: null };
+  const settle = (records: Records): Records => {
+    const changed = mapLink(records, link.id, (record) => ({
+      ...record,
+      credentialItem: item,
+      credentialOrigin: 'obtained',
+      rotationBegunAt: null,
+      status: 'ok',
+      statusReason: null,
+      checkedAt: context.clock.now(),
+      expiresAt,
+    }));
+    const intent = { item: link.credentialItem, storage: link.storage, createdAt: context.clock.now() };
+    return { ...changed, intents: [...changed.intents, intent] };
+  };
+  context.reporter.status('Storing the new token…');
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return getLink(await keepSecret(context, link.storage, item, packCredential(renewed), settle), link.id);
+    } catch (error) {
+      if (!(error instanceof GitlinkError) || error.code !== 'storage' || tries === storeTries) throw error;
+      await context.clock.sleep(storePauseMs, context.signal);
+    }
+  }
+}
+
+/** The link has the new token by now, so that a host that does not answer is told and not thrown. */
+async function endOld(
+  { provider, access, link }: OpenLink,
+  { endsOld }: Extract<Rotation, { outcome: 'rotated' }>,
+): Promise<OldToken> {
+  if (endsOld) return { outcome: 'revoked' };
+  const pageUrl = provider.tokenPage(link.host, []).url;
+  try {
+    return (
+      (await provider.revoke?.(access)) ?? {
+        outcome: 'impossible',
+        reason: `${provider.displayName} has no way by API`,
+        pageUrl,
+      }
+    );
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    return { outcome: 'failed', reason: error.message, pageUrl };
+  }
+}

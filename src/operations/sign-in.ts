@@ -1,0 +1,151 @@
+import { GitlinkError, InternalError, UnsupportedError } from '../errors.ts';
+import { signInByBrowser, type BrowserSignIn } from '../oauth/authorization-code.ts';
+import { signInByDevice, type DeviceSignIn } from '../oauth/device-flow.ts';
+import { revokeToken } from '../oauth/revocation.ts';
+import { isClockWrong, type TokenSet } from '../oauth/token-set.ts';
+import type { HostDescription, Provider } from '../providers/provider.ts';
+import { requireOAuth, toOAuthClient, type SignInClient } from './client-identity.ts';
+import { toRedirect } from './client-redirect.ts';
+import type { OperationContext } from './context.ts';
+import { toStoredCredential } from './stored-credential.ts';
+import { verifyCredential, type VerifiedCredential } from './verify-credential.ts';
+
+export interface SignInRequest {
+  readonly provider: Provider;
+  readonly description: HostDescription;
+  readonly client: SignInClient;
+  readonly scopes: readonly string[];
+  readonly caFile: string | null;
+}
+
+/** How the person and their browser are reached. */
+export type BrowserHooks = Pick<BrowserSignIn, 'openBrowser' | 'onWaiting' | 'askForRedirect' | 'timeoutMs'>;
+
+/**
+ * Asks whether a host signs people in now, before anything is opened.
+ *
+ * @throws UnsupportedError where that is switched off.
+ */
+export async function assertSignInOffered(
+  context: OperationContext,
+  { provider, description, caFile }: Pick<SignInRequest, 'provider' | 'description' | 'caFile'>,
+): Promise<void> {
+  const support = requireOAuth(provider);
+  if (!support.isOffered) return;
+  const base = description.host;
+  const web = await context.openHostClient({ base, caFile, pacing: provider.pacing, authorize: null });
+  if (await support.isOffered(web)) return;
+  throw new UnsupportedError(`Signing in with a browser is switched off at ${base}.`, {
+    hint: 'Link it with a token: --method token',
+  });
+}
+
+/**
+ * Signs a person in with their browser and has the host verify what came of it.
+ *
+ * @param keep - Makes the link. The browser hears of success only after it.
+ * @returns what `keep` made.
+ */
+export async function signInWithBrowser<T>(
+  context: OperationContext,
+  request: SignInRequest,
+  hooks: BrowserHooks,
+  keep: (verified: VerifiedCredential) => Promise<T>,
+): Promise<T> {
+  const { support, client, network, scope } = await prepare(context, request);
+  let made: { readonly value: T } | null = null;
+  await signInByBrowser({
+    ...hooks,
+    client,
+    network,
+    authorizationEndpoint: support.toEndpoints(request.description.host).authorization,
+    scope,
+    redirect: toRedirect(support.redirect, request.client.callbackPort),
+    random: context.random,
+    store: async (tokens) => {
+      made = { value: await settle(context, request, tokens, keep) };
+    },
+  });
+  return take(made);
+}
+
+/** The same by a code that the person enters in a browser anywhere. */
+export async function signInWithCode<T>(
+  context: OperationContext,
+  request: SignInRequest,
+  show: DeviceSignIn['show'],
+  keep: (verified: VerifiedCredential) => Promise<T>,
+): Promise<T> {
+  const { support, client, network, scope } = await prepare(context, request);
+  const { host } = request.description;
+  const { device } = support.toEndpoints(host);
+  if (device === null) throw new InternalError(`${request.provider.displayName} does not sign in by a code.`);
+  let made: { readonly value: T } | null = null;
+  await signInByDevice({
+    client,
+    network,
+    deviceEndpoint: device,
+    scope,
+    verificationOrigins: [new URL(host).origin],
+    show,
+    store: async (tokens) => {
+      made = { value: await settle(context, request, tokens, keep) };
+    },
+  });
+  return take(made);
+}
+
+async function prepare(
+  context: OperationContext,
+  { provider, description, client, scopes, caFile }: SignInRequest,
+) {
+  const support = requireOAuth(provider);
+  return {
+    support,
+    client: toOAuthClient(description.host, support, client.identity),
+    network: await context.openNetwork(caFile),
+    scope: scopes.length === 0 ? null : scopes.join(' '),
+  };
+}
+
+async function settle<T>(
+  context: OperationContext,
+  request: SignInRequest,
+  tokens: TokenSet,
+  keep: (verified: VerifiedCredential) => Promise<T>,
+): Promise<T> {
+  const { provider, description, client, caFile } = request;
+  if (isClockWrong(tokens)) {
+    context.reporter.warn(
+      `The clock of this machine and that of ${description.host} differ by ${Math.round(Math.abs(tokens.clockSkewMs ?? 0) / 60_000)} minutes.`,
+    );
+  }
+  try {
+    const credential = toStoredCredential(tokens);
+    return await keep(await verifyCredential(context, provider, description, credential, { client, caFile }));
+  } catch (error) {
+    await takeBack(context, request, tokens);
+    throw error;
+  }
+}
+
+/** What cannot be used shall not stay alive at the host. Whatever goes wrong here is less than what did before. */
+async function takeBack(context: OperationContext, request: SignInRequest, tokens: TokenSet): Promise<void> {
+  const { support, client, network } = await prepare(context, request);
+  const { revocation } = support.toEndpoints(request.description.host);
+  if (revocation === null) return;
+  const { refreshToken, accessToken } = tokens;
+  try {
+    await revokeToken(client, { ...network, signal: AbortSignal.timeout(10_000) }, revocation, {
+      value: refreshToken ?? accessToken,
+      kind: refreshToken === null ? 'access_token' : 'refresh_token',
+    });
+  } catch (error) {
+    if (!(error instanceof GitlinkError)) throw error;
+  }
+}
+
+function take<T>(made: { readonly value: T } | null): T {
+  if (made) return made.value;
+  throw new InternalError('A sign-in ended without storing anything.');
+}

@@ -1,0 +1,59 @@
+import type { HostDescription, Identity, Provider } from '../providers/provider.ts';
+import type { SignInClient } from './client-identity.ts';
+import type { OperationContext } from './context.ts';
+import { createFixedSource } from './credential-source.ts';
+import { openAccess } from './host-access.ts';
+import { findSignInEnd, type StoredCredential } from './stored-credential.ts';
+
+/** A credential that its host has accepted. */
+export interface VerifiedCredential {
+  readonly provider: Provider;
+  readonly description: HostDescription;
+  readonly credential: StoredCredential;
+  /** The client that a sign-in was made with; null for a token. */
+  readonly client: SignInClient | null;
+  readonly identity: Identity;
+}
+
+export interface VerifyOptions {
+  readonly client: SignInClient | null;
+  readonly caFile: string | null;
+}
+
+/**
+ * Asks the host about a credential.
+ * @throws AuthError when the host refuses it.
+ */
+export async function verifyCredential(
+  context: OperationContext,
+  provider: Provider,
+  description: HostDescription,
+  credential: StoredCredential,
+  { client, caFile }: VerifyOptions,
+): Promise<VerifiedCredential> {
+  context.reporter.status('Checking the credential…');
+  const access = await openAccess(context, provider, description, createFixedSource(credential), {
+    caFile,
+    client: client?.identity ?? null,
+  });
+  const identity = await provider.identify(access);
+  // A host that requires signing in tells its version only now.
+  const known = description.version === null ? await provider.recognise(description.host, access.http) : null;
+  return {
+    provider,
+    description: known ?? description,
+    credential: { ...credential, kind: identity.credentialKind },
+    client,
+    identity: withSignIn(identity, credential),
+  };
+}
+
+/** What the token endpoint told, where the host's API does not. */
+function withSignIn(identity: Identity, { signIn }: StoredCredential): Identity {
+  if (signIn === null) return identity;
+  return {
+    ...identity,
+    scopes: identity.scopes ?? signIn.tokens.scopes,
+    expiresAt: identity.expiresAt ?? findSignInEnd(signIn.tokens),
+  };
+}

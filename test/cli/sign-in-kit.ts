@@ -1,0 +1,64 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { visit, type Visit } from '../support/browser.ts';
+import type { Run, RunningProcess, RunOptions, Sandbox } from '../support/sandbox.ts';
+
+/** Stands for the person's browser: a program that notes what it is to open. */
+interface NotingBrowser {
+  readonly env: Readonly<Record<string, string>>;
+  /** The address that gitlink opened; waits for it. */
+  opened(): Promise<string>;
+}
+
+const openDeadlineMs = 20_000;
+
+export function createNotingBrowser(sandbox: Sandbox): NotingBrowser {
+  const note = join(sandbox.home, 'opened');
+  const program = join(sandbox.home, 'bin', 'noting-browser');
+  writeFileSync(program, `#!/bin/sh\nprintf %s "$1" >'${note}.part' && mv '${note}.part' '${note}'\n`, {
+    mode: 0o755,
+  });
+  return {
+    env: { BROWSER: 'noting-browser' },
+    async opened() {
+      const deadline = performance.now() + openDeadlineMs;
+      while (!existsSync(note)) {
+        if (performance.now() > deadline) throw new Error('No browser was opened.');
+        await delay(10);
+      }
+      const address = readFileSync(note, 'utf8');
+      // It is good for one visit and tells nothing afterwards.
+      rmSync(note);
+      return address;
+    },
+  };
+}
+
+export interface BrowserRun extends Run {
+  readonly visit: Visit | null;
+}
+
+/** Runs a command that signs in, and does in the browser what the person does. */
+export async function runWithBrowser(
+  sandbox: Sandbox,
+  args: readonly string[],
+  options: RunOptions & {
+    readonly act?: (startUrl: string, running: RunningProcess) => Promise<Visit | null>;
+  } = {},
+): Promise<BrowserRun> {
+  const browser = createNotingBrowser(sandbox);
+  let running: RunningProcess | undefined;
+  const run = sandbox.run(args, {
+    ...options,
+    env: { ...browser.env, ...options.env },
+    onStart: (child) => (running = child),
+  });
+  const act = options.act ?? ((url: string) => visit(url));
+  // A command that ends before it opens anything is judged by its result.
+  const visited = Promise.race([browser.opened(), run.then(() => null)]).then((url) =>
+    url === null || !running ? null : act(url, running),
+  );
+  const [ended, seen] = await Promise.all([run, visited]);
+  return { ...ended, visit: seen };
+}
