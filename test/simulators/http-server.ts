@@ -88,7 +88,7 @@ const secretHeaders = new Set([
  * "not found", and tolerates them only without a credential (E4).
  */
 const recognitionProbe =
-  /\/(api\/v1\/version|api\/forgejo\/v1\/version|api\/v3(\/meta)?|api\/v4\/(version|metadata)|rest\/api\/(1\.0|latest)\/application-properties|_apis(\/\w+)*|\.well-known\/openid-configuration)\/?$/;
+  /\/(api\/v1\/version|api\/forgejo\/v1\/version|api\/v3(\/meta)?|api\/v4\/(version|metadata)|2\.0\/hook_events|rest\/api\/(1\.0|latest)\/application-properties|_apis(\/\w+)*|\.well-known\/openid-configuration)\/?$/;
 
 /**
  * Starts a simulator on 127.0.0.1: the part that all providers share. Routes, log, faults, limits, latency; a

@@ -4,6 +4,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createCertificateAuthority } from '../support/certificate-authority.ts';
 import { startProxyServer } from '../support/proxy-server.ts';
+import { describeContents as describeBitbucketDc } from './bitbucket-dc/contents.ts';
+import { startBitbucketDcSimulator } from './bitbucket-dc/server.ts';
+import { smallWorld as bitbucketDcWorld } from './bitbucket-dc/world.ts';
+import { describeContents as describeBitbucket } from './bitbucket/contents.ts';
+import { startBitbucketSimulator } from './bitbucket/server.ts';
+import { smallWorld as bitbucketWorld } from './bitbucket/world.ts';
 import type { Fault, RateLimit } from './faults.ts';
 import { startGiteaSimulator, type GiteaSimulator } from './gitea/server.ts';
 import { smallWorld as giteaWorld } from './gitea/world.ts';
@@ -14,13 +20,13 @@ import type { SimulatorServer, SimulatorServerOptions } from './http-server.ts';
 
 /** `npm run simulate -- gitlab --port 3000`: a simulator to try gitlink on by hand. */
 
-const usage = `usage: npm run simulate -- gitea|gitlab [flags]
+const usage = `usage: npm run simulate -- gitea|gitlab|bitbucket|bitbucket-dc [flags]
   --port N              default: one that is free
   --forgejo             Forgejo instead of Gitea
   --version V           as 1.26.2, 15.0.0 with --forgejo, or 17.11.0-ee for GitLab
   --base-path /git      below a path, as behind a shared web server
-  --as-proxy            be a proxy behind which gitea.com, codeberg.org or gitlab.com is the simulator
-  --repositories N      N more in the organization or group acme
+  --as-proxy            be a proxy behind which gitea.com, codeberg.org, gitlab.com or bitbucket.org is the simulator
+  --repositories N      N more in the organization, group or workspace acme
   --latency MS          how long each answer takes
   --rate-limit N/Ss     as 100/10s: the rest is answered 429
   --retry-after WORD    seconds, date or none: what the 429 says
@@ -89,9 +95,11 @@ interface Running {
 
 /** What can be simulated. */
 interface Product {
-  readonly provider: 'gitea' | 'gitlab';
+  readonly provider: 'gitea' | 'gitlab' | 'bitbucket' | 'bitbucket-dc';
   /** Whose name it takes behind a proxy. */
   readonly cloudHost: string;
+  /** Where its API is, if that has a name of its own. */
+  readonly cloudApiHost?: string;
   start(this: void, options: Options): Promise<Running>;
 }
 
@@ -111,8 +119,12 @@ function findProduct(name: string, values: Flags): Product {
       },
     };
   }
-  if (name !== 'gitlab') throw new UsageProblem('Which provider? There are gitea and gitlab.');
   if (values.forgejo) throw new UsageProblem('--forgejo belongs to gitea.');
+  if (name === 'bitbucket') return describeBitbucketProduct(count);
+  if (name === 'bitbucket-dc') return describeBitbucketDcProduct(count, version);
+  if (name !== 'gitlab') {
+    throw new UsageProblem('Which provider? There are gitea, gitlab, bitbucket and bitbucket-dc.');
+  }
   const more = count > 0 ? [{ path: 'acme/service', count }] : [];
   const world = { ...gitlabWorld, projects: [...(gitlabWorld.projects ?? []), ...more] };
   const settings = { isGitlabCom: values['as-proxy'] ?? false };
@@ -122,6 +134,36 @@ function findProduct(name: string, values: Flags): Product {
     start: async (options) => {
       const simulator = await startGitlabSimulator({ ...options, ...version, settings, world });
       return { simulator, contents: describeGitlab(simulator) };
+    },
+  };
+}
+
+function describeBitbucketDcProduct(count: number, version: { readonly version?: string }): Product {
+  const more = count > 0 ? [{ path: 'ACME/service', count }] : [];
+  const world = { ...bitbucketDcWorld, repositories: [...(bitbucketDcWorld.repositories ?? []), ...more] };
+  // As admins set it who want programs on people's machines to sign in.
+  const settings = { requiresHttpsRedirect: false };
+  return {
+    provider: 'bitbucket-dc',
+    cloudHost: 'bitbucket.acme.test',
+    start: async (options) => {
+      const simulator = await startBitbucketDcSimulator({ ...options, ...version, settings, world });
+      return { simulator, contents: describeBitbucketDc(simulator) };
+    },
+  };
+}
+
+function describeBitbucketProduct(count: number): Product {
+  const more = count > 0 ? [{ path: 'acme/service', count }] : [];
+  const world = { ...bitbucketWorld, repositories: [...(bitbucketWorld.repositories ?? []), ...more] };
+  return {
+    provider: 'bitbucket',
+    cloudHost: 'bitbucket.org',
+    cloudApiHost: 'api.bitbucket.org',
+    start: async ({ rootUrl, ...options }) => {
+      const roots = rootUrl === undefined ? {} : { rootUrl, apiRootUrl: rootUrl.replace('://', '://api.') };
+      const simulator = await startBitbucketSimulator({ ...options, ...roots, world });
+      return { simulator, contents: describeBitbucket(simulator) };
     },
   };
 }
@@ -145,20 +187,21 @@ To link it, with a token from below
 }
 
 async function startBehindProxy(product: Product, options: Options, values: Flags): Promise<Started> {
-  const { cloudHost: host, provider } = product;
+  const { cloudHost: host, cloudApiHost, provider } = product;
+  const names = cloudApiHost === undefined ? [host] : [host, cloudApiHost];
   const authority = createCertificateAuthority('gitlink simulator');
   const folder = await mkdtemp(join(tmpdir(), 'gitlink-simulator-'));
   const caFile = join(folder, 'ca.pem');
   await writeFile(caFile, authority.certificate);
   const running = await product.start({
     ...options,
-    tls: authority.issue({ names: [host] }),
+    tls: authority.issue({ names }),
     rootUrl: `https://${host}${options.basePath ?? ''}`,
   });
   const { simulator } = running;
   const proxy = await startProxyServer({
     ...readPort(values),
-    hosts: { [`${host}:443`]: { port: simulator.port } },
+    hosts: Object.fromEntries(names.map((name) => [`${name}:443`, { port: simulator.port }])),
   });
   const introduction = `The proxy ${proxy.url} stands before https://${host}
 

@@ -1,8 +1,8 @@
+import type { GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SimulatorRequest } from '../routes.ts';
 import { accessOfCaller, isAtLeast, isOwnerVisible } from './access.ts';
 import { authenticate } from './authenticate.ts';
 import { Refusal, type Actor, type GiteaContext } from './call.ts';
-import type { GitStorage } from './git-storage.ts';
 import { hasScope } from './scopes.ts';
 import type { GiteaRepository } from './state.ts';
 import { answerAbsent } from './users.ts';

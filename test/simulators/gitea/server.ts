@@ -1,4 +1,5 @@
 import { createRequestCheck } from '../../support/openapi-check.ts';
+import { createGitStorage } from '../git-storage.ts';
 import { startSimulatorServer } from '../http-server.ts';
 import type { SimulatorServer, SimulatorServerOptions } from '../http-server.ts';
 import type { Route } from '../routes.ts';
@@ -7,7 +8,6 @@ import { authenticate, findToken } from './authenticate.ts';
 import { describeBehaviour, type GiteaFlavour } from './behaviour.ts';
 import { Refusal, type GiteaContext, type GiteaHandler, type GiteaSettings } from './call.ts';
 import { createDeliveries, type DeliveryRecord } from './delivery.ts';
-import { createGitStorage } from './git-storage.ts';
 import { listGitRoutes } from './git.ts';
 import { listHookRoutes } from './hooks.ts';
 import { checkManners } from './manners.ts';

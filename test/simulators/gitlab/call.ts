@@ -37,6 +37,8 @@ export interface GitlabSettings {
   impersonation: boolean;
   /** Of the clock that tokens die by. */
   clockOffsetMs: number;
+  /** What addresses outside of the API are answered that belong to no page; null for a 404 of the API. */
+  absentPage: PlainAnswer | null;
 }
 
 /** What all handlers share. */

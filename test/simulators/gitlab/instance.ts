@@ -26,6 +26,7 @@ export function listInstanceRoutes(context: GitlabContext, api: Api): Route[] {
       handle: context.behaviour.hasMetadata ? api(readMetadata, readVersion) : answerAbsent,
     },
     { method: 'GET', template: '/api/v4/user', handle: api(readSelf, readUser) },
+    { method: 'GET', template: '/users/sign_in', undescribed: true, handle: () => signInPage },
     {
       method: 'GET',
       template: '/.well-known/openid-configuration',
@@ -34,6 +35,13 @@ export function listInstanceRoutes(context: GitlabContext, api: Api): Route[] {
     },
   ];
 }
+
+/** What a browser gets that is not signed in, and whatever asks for a page that is not there. */
+export const signInPage: PlainAnswer = {
+  status: 200,
+  text: '<!doctype html><html lang="en"><head><title>Sign in · GitLab</title></head><body></body></html>',
+  contentType: 'text/html; charset=utf-8',
+};
 
 function readVersion(call: Call): PlainAnswer {
   readQuery(call, {});

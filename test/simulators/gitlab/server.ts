@@ -108,7 +108,7 @@ export async function startGitlabSimulator(options: GitlabSimulatorOptions = {})
       const token = state.tokens.get(secret);
       return token ? `${token.kind}:${token.name}` : grants.describe(secret);
     },
-    notFound: answerAbsent,
+    notFound: () => settings.absentPage ?? answerAbsent(),
   });
 
   return {
@@ -150,6 +150,7 @@ const defaultSettings: GitlabSettings = {
   maxTokenLifeDays: 365,
   impersonation: true,
   clockOffsetMs: 0,
+  absentPage: null,
 };
 
 /** The path with every id in it replaced, as limits are counted by. */

@@ -1,0 +1,55 @@
+import type { PlainAnswer, Route } from '../routes.ts';
+import { refuseNotFound, requireActor, type Call } from './call.ts';
+import { answerPage } from './paging.ts';
+import type { Api } from './server.ts';
+import type { DcUser } from './state.ts';
+
+/** People, and what only those see who signed in (`providers/bitbucket-data-center.md` §3). */
+export function listUserRoutes(api: Api): Route[] {
+  return [
+    {
+      method: 'GET',
+      template: '/rest/api/{api}/inbox/pull-requests/count',
+      handle: api((call) => {
+        requireActor(call);
+        return { status: 200, json: { count: 0 } };
+      }),
+    },
+    { method: 'GET', template: '/rest/api/{api}/users', handle: api(listUsers) },
+    { method: 'GET', template: '/rest/api/{api}/users/{userSlug}', handle: api(readUser) },
+  ];
+}
+
+/** The filter is a part of a name, an address or a display name: several may have it. */
+function listUsers(call: Call): PlainAnswer {
+  requireActor(call);
+  const filter = (call.request.query.get('filter') ?? '').toLowerCase();
+  const found = [...call.state.users.values()].filter(
+    ({ type, name, displayName, emailAddress }) =>
+      type === 'NORMAL' &&
+      [name, displayName, emailAddress ?? ''].some((text) => text.toLowerCase().includes(filter)),
+  );
+  return answerPage(call, found, (user) => toUserJson(call, user));
+}
+
+function readUser(call: Call): PlainAnswer {
+  requireActor(call);
+  const { userSlug = '' } = call.request.params;
+  const user = call.state.findUserBySlug(userSlug);
+  if (!user) throw refuseNotFound(`User ${userSlug}`);
+  return { status: 200, json: toUserJson(call, user) };
+}
+
+export function toUserJson({ baseUrl }: Pick<Call, 'baseUrl'>, user: DcUser) {
+  const page = user.type === 'SERVICE' ? 'bots' : 'users';
+  return {
+    name: user.name,
+    emailAddress: user.emailAddress,
+    active: user.active,
+    displayName: user.displayName,
+    id: user.id,
+    slug: user.slug,
+    type: user.type,
+    links: { self: [{ href: `${baseUrl()}/${page}/${user.slug}` }] },
+  };
+}
