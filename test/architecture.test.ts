@@ -100,6 +100,8 @@ describe('architecture', () => {
 
   test('D1: a secret is revealed at the sinks only', () => {
     const sinks = [
+      'cli/commands/exec.ts',
+      'cli/commands/token.ts',
       'cli/commands/webhook-secret.ts',
       'cli/credential-flags.ts',
       'cli/secret-output.ts',

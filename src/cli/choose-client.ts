@@ -1,4 +1,4 @@
-import { NotFoundError, UsageError } from '../errors.ts';
+import { UnsupportedError, UsageError } from '../errors.ts';
 import { readClientIdentity, requireOAuth, type SignInClient } from '../operations/client-identity.ts';
 import { nameRedirectUri } from '../operations/client-redirect.ts';
 import { createClient, listClientsOf } from '../operations/clients.ts';
@@ -19,6 +19,7 @@ export type ClientFlags = Pick<
 /**
  * Finds the client to sign in with: of the flags, the environment or the records.
  *
+ * @param usual - The one of the link that signs in again, by its id in the records.
  * @returns null where none is known.
  * @throws UsageError when several are known and none is named.
  */
@@ -26,6 +27,7 @@ export async function findSignInClient(
   session: Session,
   { provider, description }: RecognisedHost,
   flags: ClientFlags,
+  usual: string | null = null,
 ): Promise<SignInClient | null> {
   const known = listClientsOf(session.context.links.read(), provider.id, description.host);
   const given = await readGivenClient(session, provider, flags);
@@ -34,7 +36,8 @@ export async function findSignInClient(
     if (record !== null && given.secret === null) return toSignInClient(session, record, flags);
     return { identity: given, record: null, callbackPort: flags.callbackPort ?? null };
   }
-  const [only, ...others] = known;
+  const own = known.filter(({ id }) => id === usual);
+  const [only, ...others] = own.length > 0 ? own : known;
   if (!only) return null;
   if (others.length === 0) return toSignInClient(session, only, flags);
   throw new UsageError(`There are several clients for ${description.host}.`, {
@@ -86,14 +89,14 @@ export async function registerByHand(
   );
   if (!prompter.canAsk) {
     throw new UsageError(`No client is registered for ${description.host}, which signing in needs.`, {
-      hint: `Register one at ${url} (${fields.map(([name, value]) => `${name}: ${value}`).join('; ')}), then: gitlink client add ${provider.id} --host ${description.host} --client-id ID`,
+      hint: describeRegistration(recognised, flags.callbackPort ?? null),
     });
   }
   reporter.note(`Signing in needs a client that is registered at ${description.host}, once.`);
   reporter.note('Enter there exactly this:');
   const width = Math.max(...fields.map(([name]) => name.length));
   for (const [name, value] of fields) reporter.note(`  ${name.padEnd(width)}  ${value}`);
-  await openPage(session, url, description.host);
+  await openPage(session, url);
   const id = await prompter.ask('Client id (Application ID)', '--client-id');
   const secret = await prompter.askSecret('Client secret (empty if there is none)', '--client-secret-file');
   context.reporter.status('');
@@ -117,8 +120,19 @@ export async function registerByToken(
     callbackPort,
   });
   if (made) return made;
-  const { url } = requireOAuth(provider).registration(description.host, '');
-  throw new NotFoundError(`${description.host} registers clients only on its page.`, {
-    hint: `Register one at ${url}, then: gitlink client add ${provider.id} --host ${description.host} --client-id ID`,
+  throw new UnsupportedError(`${description.host} registers clients only on its page.`, {
+    hint: describeRegistration({ provider, description }, callbackPort),
   });
+}
+
+/** Where a person registers a client, with what, and what comes then. */
+export function describeRegistration(
+  { provider, description }: RecognisedHost,
+  callbackPort: number | null,
+): string {
+  const { host } = description;
+  const support = requireOAuth(provider);
+  const { url, fields } = support.registration(host, nameRedirectUri(support.redirect, callbackPort));
+  const values = fields.map(([name, value]) => `${name}: ${value}`).join('; ');
+  return `Register one at ${url} (${values}), then: gitlink client add ${provider.id} --host ${host} --client-id ID`;
 }

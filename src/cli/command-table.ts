@@ -1,6 +1,8 @@
 import { registerClient } from './commands/client.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerCredential } from './commands/credential.ts';
+import { registerExec } from './commands/exec.ts';
+import { registerExplain } from './commands/explain.ts';
 import { registerLink } from './commands/link.ts';
 import { registerList } from './commands/list.ts';
 import { registerRegenerateWebhooks } from './commands/regenerate-webhooks.ts';
@@ -11,6 +13,7 @@ import { registerRestrict } from './commands/restrict.ts';
 import { registerRotate } from './commands/rotate.ts';
 import { registerSetupGit } from './commands/setup-git.ts';
 import { registerShow } from './commands/show.ts';
+import { registerToken } from './commands/token.ts';
 import { registerUnlink } from './commands/unlink.ts';
 import { registerWebhookSecret } from './commands/webhook-secret.ts';
 import type { Cli } from './program.ts';
@@ -28,7 +31,10 @@ export const commandTable: Readonly<Record<string, (cli: Cli) => void>> = {
   rotate: registerRotate,
   rename: registerRename,
   unlink: registerUnlink,
+  token: registerToken,
+  exec: registerExec,
   'setup-git': registerSetupGit,
+  explain: registerExplain,
   credential: registerCredential,
   client: registerClient,
   config: registerConfig,

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { capabilityWords } from '../operations/judge-scopes.ts';
-import type { Capability, Provider } from '../providers/provider.ts';
+import type { Capability, Identity, Provider } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
 import { collectList, createChoice } from './program.ts';
 import type { Session } from './session.ts';
@@ -13,6 +13,7 @@ export interface CredentialFlags {
   readonly host?: string;
   readonly method?: string;
   readonly username?: string;
+  readonly email?: string;
   readonly withToken?: boolean;
   readonly tokenFile?: string;
   readonly tokenEnv?: string;
@@ -42,6 +43,7 @@ export function addCredentialFlags(command: Command): Command {
     .option('--with-token', 'read the token from standard input')
     .option('--token-file <file>', 'read the token from a file')
     .option('--token-env <variable>', 'read the token from an environment variable')
+    .option('--email <address>', 'the e-mail address of the account (Bitbucket API tokens)')
     .option('--username <name>', 'the user name of a token that serves git alone (GitLab deploy tokens)')
     .option('--client-id <id>', 'the OAuth client to sign in with')
     .option('--client-secret-file <file>', 'read its secret from a file')
@@ -197,4 +199,25 @@ export function readExpiry(text: string | undefined, now: number): number | null
   if (Number.isNaN(time)) throw new UsageError('--expires takes a date such as 2027-03-31.');
   if (time <= now) throw new UsageError(`${text} is in the past.`);
   return time;
+}
+
+/**
+ * When a credential ends: what the host tells, else what the person says. In a terminal they are asked where the
+ * host keeps it to itself.
+ *
+ * @param given - The value of `--expires`, read by {@link readExpiry}.
+ */
+export async function chooseExpiry(
+  { prompter, saysYes, context }: Session,
+  { isExpiryHidden, expiresAt }: Identity,
+  given: number | null,
+): Promise<number | null> {
+  const isAsked = isExpiryHidden === true && expiresAt === null && given === null;
+  if (!isAsked || !prompter.canAsk || saysYes) return given;
+  const answer = await prompter.ask(
+    'When does this token end? The host does not tell (2027-03-31, or never)',
+    '--expires',
+    'never',
+  );
+  return answer === 'never' ? null : readExpiry(answer, context.clock.now());
 }

@@ -31,12 +31,16 @@ export async function openInBrowser(session: Session, address: string, host: str
   });
 }
 
-/** Shows a page of the host where a person has to do something: opened where that is possible, named always. */
-export async function openPage(session: Session, url: string, host: string): Promise<void> {
+/**
+ * Shows a page where a person has to do something: opened where that is possible, named always.
+ *
+ * @param url - In the words of a provider's adapter: some keep accounts at another host than repositories.
+ */
+export async function openPage(session: Session, url: string): Promise<void> {
   session.reporter.note(`The page: ${url}`);
   if ((await findObstacle(session)) !== null) return;
   try {
-    await openInBrowser(session, url, host);
+    await openInBrowser(session, url, url);
   } catch (error) {
     // The address is on the screen.
     if (!(error instanceof GitlinkError)) throw error;

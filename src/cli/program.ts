@@ -8,6 +8,8 @@ import { version } from './version.ts';
 /** What a command file is given to register itself. */
 export interface Cli {
   readonly program: Command;
+  /** What comes after two hyphens, for the command that runs another program. */
+  readonly afterDashes: readonly string[];
   /**
    * Runs a command's work in a session.
    *
@@ -30,12 +32,14 @@ export interface ProgramResult {
  *
  * @throws UsageError for a command line that cannot be understood, and whatever the command throws.
  */
-export async function runProgram(argv: readonly string[], runtime: Runtime): Promise<ProgramResult> {
+export async function runProgram(words: readonly string[], runtime: Runtime): Promise<ProgramResult> {
+  const { argv, afterDashes } = splitAtDashes(words);
   assertNoSecretArguments(argv);
   const program = createProgram(runtime);
   let exitCode: number = exitCodes.done;
   const cli: Cli = {
     program,
+    afterDashes,
     async run(command, work, options = {}) {
       const session = await openSession({
         runtime,
@@ -63,6 +67,17 @@ export async function runProgram(argv: readonly string[], runtime: Runtime): Pro
     throw toUsageError(error, wanted !== undefined && Object.hasOwn(commands, wanted) ? wanted : null);
   }
   return { exitCode };
+}
+
+/** The command line of another program is not ours to read. */
+function splitAtDashes(words: readonly string[]): {
+  readonly argv: readonly string[];
+  readonly afterDashes: readonly string[];
+} {
+  const dashes = words.indexOf('--');
+  const isExec = words.find((word) => !word.startsWith('-')) === 'exec';
+  if (!isExec || dashes === -1) return { argv: words, afterDashes: [] };
+  return { argv: words.slice(0, dashes), afterDashes: words.slice(dashes + 1) };
 }
 
 /** `list` is what scripts and prompts ask all the time, so it comes without the weight of the others. */

@@ -5,7 +5,8 @@ import { capabilityWords, judgeScopes } from '../operations/judge-scopes.ts';
 import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operations/recognise-host.ts';
 import { verifyCredential, type VerifiedCredential } from '../operations/verify-credential.ts';
 import { verifyGitCredential } from '../operations/verify-git-credential.ts';
-import type { Capability, LinkMethod, Provider } from '../providers/provider.ts';
+import { toPrintable } from '../printable.ts';
+import type { AccountKind, Capability, LinkMethod, Provider } from '../providers/provider.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { chooseWay, signInBy } from './browser-sign-in.ts';
 import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
@@ -49,10 +50,13 @@ export interface SignInWish {
   readonly flags: CredentialFlags;
   /** Where a client that is registered on the way is kept. */
   readonly storage: Storage;
-  /** Where a credential that serves git alone is tried. */
+  /** Where a credential that serves git alone is tried, and one with no user behind it belongs. */
   readonly repositories: readonly string[];
+  readonly namespaces: readonly string[];
   /** How the link was signed in with before, for a link that gets a new credential; else null. */
   readonly usualMethod: LinkMethod | null;
+  /** The client of that, by its id in the records. */
+  readonly usualClient: string | null;
 }
 
 /**
@@ -70,7 +74,7 @@ export async function signIn<T>(
   const { provider, description } = recognised;
   const { flags } = wish;
   const capabilities = readCapabilities(flags.for);
-  const client = await findSignInClient(session, recognised, flags);
+  const client = await findSignInClient(session, recognised, flags, wish.usualClient);
   const method = await chooseMethod(session, recognised, wish, client !== null);
   if (method === 'token') {
     const verified = await verifyToken(session, recognised, wish);
@@ -101,8 +105,9 @@ export async function signIn<T>(
 async function verifyToken(
   session: Session,
   { provider, description }: RecognisedHost,
-  { flags, repositories }: SignInWish,
+  { flags, repositories, namespaces }: SignInWish,
 ): Promise<VerifiedCredential> {
+  const places = [...repositories, ...namespaces];
   const { context, prompter } = session;
   const token = await obtainToken(session, provider, description.host, flags);
   if (!token.isPrintableAscii)
@@ -112,13 +117,36 @@ async function verifyToken(
   const credential = { kind: shape.kind, token, signIn: null };
   const caFile = flags.caFile ?? null;
   if (shape.use === 'api') {
-    return verifyCredential(context, provider, description, credential, { client: null, caFile });
+    const companion = shape.companion === 'email' ? { username: await readEmail(session, flags) } : {};
+    const options = { client: null, caFile, place: places[0] ?? null };
+    const verified = await verifyCredential(
+      context,
+      provider,
+      description,
+      { ...credential, ...companion },
+      options,
+    );
+    if (verified.identity.account.login !== null || !userlessKinds.has(verified.identity.account.kind)) {
+      return verified;
+    }
+    const { kind } = verified.identity.account;
+    const place = await prompter.ask(`Which ${kind} is this token for?`, '--namespace or --repo');
+    return verifyCredential(context, provider, description, credential, { ...options, place });
   }
   session.reporter.note('It serves git alone, so it is tried with git, and API commands will not work.');
   const username = flags.username ?? (await prompter.ask('The user name of this token', '--username'));
   const repository =
     repositories[0] ?? (await prompter.ask('A repository that it is for (OWNER/NAME)', '--repo OWNER/NAME'));
   return verifyGitCredential(context, provider, description, { credential, username, repository, caFile });
+}
+
+/** Accounts that are places: the host does not tell which, so the person does. */
+const userlessKinds: ReadonlySet<AccountKind> = new Set(['workspace', 'project', 'repository']);
+
+async function readEmail({ prompter }: Session, { email }: CredentialFlags): Promise<string> {
+  const address = email ?? (await prompter.ask('The e-mail address of your account', '--email'));
+  if (/^[\x21-\x39\x3b-\x7e]+@[\x21-\x39\x3b-\x7e]+$/.test(address)) return address;
+  throw new UsageError(`"${toPrintable(address, 60)}" is no e-mail address.`);
 }
 
 /**
@@ -139,11 +167,12 @@ async function chooseMethod(
     });
   }
   if (method === 'token') return method;
+  const hasToken = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
   if (method === 'oauth' || method === 'device') {
+    if (hasToken) throw new UsageError(`A token is given, and --method ${method} takes none.`);
     assertOffers(provider, description.host, method);
     return method;
   }
-  const hasToken = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
   if (hasToken || !provider.oauth) return 'token';
   if (usualMethod === 'token' && flags.clientId === undefined) return 'token';
   if (isClientKnown) return usualMethod === 'device' ? 'device' : 'oauth';
@@ -231,7 +260,7 @@ function describeCredential(
     const what = credential.signIn === null ? 'It is a token of' : 'Signed in as';
     reporter.note(`${what} ${identity.account.login}.`);
   }
-  const judgement = judgeScopes(provider, identity.scopes, capabilities);
+  const judgement = judgeScopes(provider, identity.scopes, capabilities, identity.credentialKind);
   if (judgement === null) {
     reporter.note('The host does not tell what this token may do.');
     return;

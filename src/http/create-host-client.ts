@@ -109,7 +109,9 @@ export function createHostClient(options: HostClientOptions): HostClient {
       await waitForHost(journey);
       const queuedAt = clock.monotonic();
       const kind = ['GET', 'HEAD'].includes(journey.request.method) ? 'read' : 'write';
-      const leave = await pacer.enter(kind, signal, (durationMs) => announceWait(durationMs, 'pacing'));
+      const leave = await pacer.enter(kind, journey.request.route.template, signal, (durationMs) =>
+        announceWait(durationMs, 'pacing'),
+      );
       journey.deadlineAt += clock.monotonic() - queuedAt;
       if (closedUntil <= clock.now()) return leave;
       leave();

@@ -8,11 +8,19 @@ export interface Pacing {
   readonly minWriteIntervalMs: number;
   /** The most writes within any hour, or null where the host sets no such limit. */
   readonly writesPerHour: number | null;
+  /** Kinds of requests, reads among them, of which the host takes so many within any hour. */
+  readonly hourlyBudgets?: readonly HourlyBudget[];
   /**
    * How long to stay away after a 429 that names no time, in milliseconds, doubled each time. Default: the
    * backoff of any other retry.
    */
   readonly unstatedLimitMs?: number;
+}
+
+export interface HourlyBudget {
+  readonly requests: number;
+  /** @param template - The path with `{}` in place of its values. */
+  readonly covers: (template: string) => boolean;
 }
 
 export const defaultPacing: Pacing = { concurrency: 8, minWriteIntervalMs: 0, writesPerHour: null };
@@ -22,12 +30,14 @@ export interface Pacer {
   /**
    * Waits for the turn of one request. The caller must call the returned function when the request has ended.
    *
-   * @param kind - Reads wait for a free place only, writes also for their interval and hourly budget.
+   * @param kind - Reads wait for a free place and their hourly budgets, writes also for their interval and number.
+   * @param template - The request's path without its values, which decides the budgets.
    * @param signal - Ends the wait; its reason is thrown.
    * @param onWait - Told before each wait for an interval or budget, in milliseconds.
    */
   enter(
     kind: 'read' | 'write',
+    template: string,
     signal: AbortSignal,
     onWait?: (durationMs: number) => void,
   ): Promise<() => void>;
@@ -72,11 +82,31 @@ export function createPacer(pacing: Pacing, clock: Clock): Pacer {
     }
   }
 
+  const budgets = (pacing.hourlyBudgets ?? []).map((budget) => createBudget(budget, clock));
+
   return {
-    async enter(kind, signal, onWait) {
+    async enter(kind, template, signal, onWait) {
+      for (const budget of budgets) await budget.spend(template, signal, onWait);
       if (kind === 'write' && isWritePaced) await waitForWriteTurn(signal, onWait);
       else await places.take(signal);
       return places.leave;
+    },
+  };
+}
+
+function createBudget({ requests, covers }: HourlyBudget, clock: Clock) {
+  /** When the last ones were let through; a request that waits has its time already. */
+  let starts: number[] = [];
+  return {
+    async spend(template: string, signal: AbortSignal, onWait?: (durationMs: number) => void): Promise<void> {
+      if (!covers(template)) return;
+      const now = clock.monotonic();
+      const oldest = starts.at(-requests);
+      const startAt = oldest === undefined ? now : Math.max(now, oldest + hourMs);
+      starts = [...starts.slice(-requests + 1), startAt];
+      if (startAt <= now) return;
+      onWait?.(startAt - now);
+      await clock.sleep(startAt - now, signal);
     },
   };
 }

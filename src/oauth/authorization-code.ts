@@ -24,6 +24,8 @@ export interface BrowserSignIn {
   readonly random: Random;
   /** How long a person may take, in milliseconds. Default: 5 minutes. */
   readonly timeoutMs?: number;
+  /** What else a person may look at when the time is over: a redirect that a host refuses never comes back. */
+  readonly timeoutHint?: string;
   /** Opens the one-use start address; null where no browser is to be opened. */
   readonly openBrowser: ((startUrl: string) => Promise<void>) | null;
   /** Told once the flow waits for the person, so that the address can be shown where nothing was opened. */
@@ -123,7 +125,7 @@ async function waitForCallback(
   const either = AbortSignal.any([signal, ending.signal]);
   const deadline = clock.sleep(timeoutMs, either).then(() => {
     throw new AuthError(`Nobody finished signing in to ${host} within ${describeDuration(timeoutMs)}.`, {
-      hint: 'Run the command again; --timeout gives more time.',
+      hint: ['Run the command again; --timeout gives more time.', flow.timeoutHint ?? ''].join(' ').trimEnd(),
     });
   });
   const startUrl = server.begin(authorizationUrl, judge);

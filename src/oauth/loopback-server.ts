@@ -38,7 +38,7 @@ const lastPageLimitMs = 750;
 
 const strangerPage: FinalPage = {
   kind: 'refused',
-  title: 'This is not the sign-in that gitlink waits for',
+  title: 'This is not the answer that gitlink waits for',
   text: 'Nothing was changed. Go back to the terminal; if gitlink has ended there, run the command again.',
 };
 

@@ -1,7 +1,7 @@
-import type { AuthError, GitlinkError } from '../errors.ts';
+import type { GitlinkError } from '../errors.ts';
 import type { Clock } from '../runtime.ts';
 import type { Secret } from '../secret.ts';
-import { createSpentError, type RefreshOutcome, type RefreshRules } from './refresh.ts';
+import { createSpentError, type RefreshOutcome, type RefreshRules, type SpentError } from './refresh.ts';
 import type { TokenSet } from './token-set.ts';
 
 /** A sign-in as it lies in its store. */
@@ -31,13 +31,13 @@ export interface RefreshSurroundings {
   /** Stores the new tokens durably and clears the mark. */
   readonly write: (tokens: TokenSet) => Promise<void>;
   /** Marks the link as revoked. Deletes nothing. */
-  readonly markSpent: (error: AuthError) => Promise<void>;
+  readonly markSpent: (error: SpentError) => Promise<void>;
 }
 
 export type LockedRefresh =
   /** These are good to use; refreshed here, or by another process in the meantime. */
   | { readonly outcome: 'usable'; readonly tokens: TokenSet; readonly isNew: boolean }
-  | { readonly outcome: 'spent'; readonly error: AuthError }
+  | { readonly outcome: 'spent'; readonly error: SpentError }
   /** The stored tokens stay as they are. */
   | { readonly outcome: 'failed'; readonly error: GitlinkError };
 
@@ -53,20 +53,30 @@ export function refreshUnderLock(surroundings: RefreshSurroundings): Promise<Loc
 }
 
 async function refreshLocked(surroundings: RefreshSurroundings): Promise<LockedRefresh> {
-  const { host, signal, read, isNeeded, markUnfinished } = surroundings;
+  const { host, signal, read, isNeeded } = surroundings;
   const { tokens, isRefreshUnfinished } = await read();
   if (!isNeeded(tokens)) return { outcome: 'usable', tokens, isNew: false };
   if (!isRefreshable(tokens)) return endSpent(surroundings, createSpentError(host, 'it cannot be renewed'));
   signal.throwIfAborted();
+  const result = await tryOnce(surroundings, tokens, isRefreshUnfinished);
+  if (result.outcome === 'spent') return settleSpent(surroundings, tokens, result.error);
+  if (result.outcome === 'refreshed') return keep(surroundings, result.tokens);
+  return { outcome: 'failed', error: result.error };
+}
+
+/** An exchange between its marks. An earlier lost answer stays unfinished whatever a later try ends with. */
+async function tryOnce(
+  surroundings: RefreshSurroundings,
+  tokens: Refreshable,
+  wasUnfinished: boolean,
+): Promise<RefreshOutcome> {
+  const { markUnfinished } = surroundings;
   // Written before anything is sent: a store that takes no write would lose the new tokens.
   await markUnfinished(true);
   const result = await exchange(surroundings, tokens);
-
-  if (result.outcome === 'spent') return settleSpent(surroundings, tokens, isRefreshUnfinished, result.error);
-  if (result.outcome === 'refreshed') return keep(surroundings, result.tokens);
-  // An earlier lost answer stays unfinished whatever a later try ends with.
-  if (!isRefreshUnfinished && !isUncertain(result)) await markUnfinished(false);
-  return { outcome: 'failed', error: result.error };
+  const didNothing = result.outcome !== 'refreshed' && !isUncertain(result);
+  if (didNothing && !wasUnfinished) await markUnfinished(false);
+  return result;
 }
 
 /** One exchange, and a second where the answer was lost and the host documents that it forgives one. */
@@ -82,27 +92,24 @@ async function exchange(
 async function settleSpent(
   surroundings: RefreshSurroundings,
   refused: Refreshable,
-  wasUnfinished: boolean,
-  error: AuthError,
+  error: SpentError,
 ): Promise<LockedRefresh> {
-  const { host, clock, signal, rules, read, isNeeded, refresh } = surroundings;
-  let current: TokenSet = refused;
+  const { host, clock, signal, rules, read, isNeeded } = surroundings;
+  let isLost = false;
   for (const pauseMs of rules.secondTryAfterMs === null ? [0] : [0, rules.secondTryAfterMs]) {
     if (pauseMs > 0) await clock.sleep(pauseMs, signal);
-    ({ tokens: current } = await read());
+    const { tokens: current, isRefreshUnfinished } = await read();
     const isChanged = current.refreshToken === null || !current.refreshToken.equals(refused.refreshToken);
     if (isChanged && !isNeeded(current)) return { outcome: 'usable', tokens: current, isNew: false };
+    isLost = isRefreshUnfinished && !isChanged;
     if (!isRefreshable(current) || (!isChanged && pauseMs === 0)) continue;
-    const again = await refresh(current);
+    const again = await tryOnce(surroundings, current, isRefreshUnfinished);
     if (again.outcome === 'refreshed') return keep(surroundings, again.tokens);
     if (again.outcome !== 'spent') return { outcome: 'failed', error: again.error };
     if (isChanged) break;
   }
-  const isLost = wasUnfinished && current.refreshToken?.equals(refused.refreshToken) === true;
-  return endSpent(
-    surroundings,
-    isLost ? createSpentError(host, 'an earlier renewal was interrupted, and its answer was lost') : error,
-  );
+  const lost = 'an earlier renewal was interrupted, and its answer was lost';
+  return endSpent(surroundings, isLost ? createSpentError(host, lost, true) : error);
 }
 
 async function keep({ write }: RefreshSurroundings, tokens: TokenSet): Promise<LockedRefresh> {
@@ -110,7 +117,7 @@ async function keep({ write }: RefreshSurroundings, tokens: TokenSet): Promise<L
   return { outcome: 'usable', tokens, isNew: true };
 }
 
-async function endSpent({ markSpent }: RefreshSurroundings, error: AuthError): Promise<LockedRefresh> {
+async function endSpent({ markSpent }: RefreshSurroundings, error: SpentError): Promise<LockedRefresh> {
   await markSpent(error);
   return { outcome: 'spent', error };
 }

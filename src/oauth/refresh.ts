@@ -24,11 +24,22 @@ export interface RefreshRules {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** The refresh token is dead, so a person must sign in again. */
+export class SpentError extends AuthError {
+  /** Whether it was used by a renewal whose answer nobody got. */
+  readonly isInterrupted: boolean;
+
+  constructor(message: string, hint: string, isInterrupted: boolean) {
+    super(message, { hint });
+    this.isInterrupted = isInterrupted;
+  }
+}
+
 /** What became of one refresh. */
 export type RefreshOutcome =
   | { readonly outcome: 'refreshed'; readonly tokens: TokenSet }
   /** The refresh token is dead: a person must sign in again. */
-  | { readonly outcome: 'spent'; readonly error: AuthError }
+  | { readonly outcome: 'spent'; readonly error: SpentError }
   /** The same may succeed later. With a lost answer the server may have exchanged the token all the same. */
   | { readonly outcome: 'transient'; readonly error: GitlinkError; readonly isAnswerLost: boolean }
   /** The server refuses for another reason, such as an unknown client. */
@@ -88,10 +99,13 @@ export function judgeRefresh(
   return { outcome, error, isAnswerLost: false };
 }
 
-export function createSpentError(host: string, reason = 'it was used, revoked or has expired'): AuthError {
-  return new AuthError(`${host} no longer renews this sign-in: ${reason}.`, {
-    hint: 'Sign in again with: gitlink relink',
-  });
+export function createSpentError(
+  host: string,
+  reason = 'it was used, revoked or has expired',
+  isInterrupted = false,
+): SpentError {
+  const message = `${host} no longer renews this sign-in: ${reason}.`;
+  return new SpentError(message, 'Sign in again with: gitlink relink', isInterrupted);
 }
 
 function matches({ error, descriptionIncludes }: SpentAnswer, answer: OAuthError): boolean {

@@ -24,6 +24,9 @@ export async function revokeToken(
   token: { readonly value: Secret; readonly kind: 'access_token' | 'refresh_token' },
 ): Promise<TokenRevocation> {
   const answer = await sendRevocation(client, network, endpoint, token);
+  if (answer.status === 404 || answer.status === 405) {
+    return { outcome: 'refused', reason: 'this server has no way to end a sign-in' };
+  }
   // The body of a success means nothing and is often empty.
   const failure = judgeFailure(answer, toFields(answer.body));
   if (failure === null) return { outcome: 'accepted' };

@@ -16,7 +16,9 @@ export function toSignInError(host: string, failure: OAuthError | UnexpectedAnsw
       },
     );
   }
-  const { error, description } = failure;
+  const { error } = failure;
+  // Servers write sentences; here they stand inside of one.
+  const description = failure.description?.replace(/\.+$/, '') ?? null;
   const said = description === null ? error : `${error}: ${description}`;
   switch (error) {
     case 'access_denied':

@@ -4,18 +4,12 @@ import {
   readCredentialRequest,
   type CredentialRequest,
 } from '../git/credential-protocol.ts';
-import { matchesHost } from '../git/host-match.ts';
-import {
-  isSameRepository,
-  isWithinNamespace,
-  parseRepositoryPath,
-  stripBasePath,
-  toRepositoryName,
-} from '../git/repository-path.ts';
 import { toPrintable } from '../printable.ts';
 import { gitAccesses } from '../providers/git-registry.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import type { ListedRepository } from '../store/repository-list.ts';
+import { chooseLink } from './choose-link.ts';
 import { isRefreshDue } from '../oauth/token-set.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -28,6 +22,10 @@ export interface GitQuestion {
   now(): number;
   readLinks(): readonly LinkRecord[];
   readItem(link: LinkRecord): Promise<Secret | null>;
+  /** What a link reached when its repositories were listed last. */
+  listRepositories(link: LinkRecord): readonly ListedRepository[];
+  /** The link that the repository's own configuration names; null for none. */
+  readPreference(): string | null;
   /**
    * Renews a sign-in that is about to end, or that a server refused.
    * @throws GitlinkError, recognised by its `code`.
@@ -50,17 +48,6 @@ export interface GitReply {
 
 const silence: GitReply = { output: null, notice: null };
 
-/** User names that hosts tell people to write beside a token: they name nobody. */
-const placeholders = new Set([
-  'oauth2',
-  'x-access-token',
-  'x-token-auth',
-  'x-oauth-basic',
-  'git',
-  'gitlink',
-  'token',
-]);
-
 /**
  * Answers git's credential protocol. No answer is the answer to everything that is not exactly a link's: git
  * then goes on as if there were no helper.
@@ -78,7 +65,7 @@ export async function answerGit(question: GitQuestion): Promise<GitReply> {
 }
 
 async function get(question: GitQuestion, request: CredentialRequest): Promise<GitReply> {
-  const chosen = chooseLink(question.readLinks(), request);
+  const chosen = choose(question, request);
   if (!('link' in chosen)) return chosen;
   const { link } = chosen;
   if (link.expiresAt !== null && link.expiresAt <= question.now()) {
@@ -128,7 +115,7 @@ async function freshen(
 async function erase(question: GitQuestion, request: CredentialRequest): Promise<GitReply> {
   const refused = request.password ?? request.credential;
   if (refused === null) return silence;
-  const chosen = chooseLink(question.readLinks(), request);
+  const chosen = choose(question, request);
   if (!('link' in chosen)) return silence;
   const item = await question.readItem(chosen.link);
   if (item !== null && unpackCredential(item).token.equals(refused)) await question.markRefused(chosen.link);
@@ -137,62 +124,16 @@ async function erase(question: GitQuestion, request: CredentialRequest): Promise
 
 type Choice = { readonly link: LinkRecord } | GitReply;
 
-/**
- * Chooses the link for a request: of those whose host is exactly the one asked for, those that the user name
- * does not rule out and whose restriction contains the path; a restricted one before an unrestricted one.
- */
-function chooseLink(links: readonly LinkRecord[], request: CredentialRequest): Choice {
-  const ofHost = links.filter((link) => link.status !== 'unlinking' && matchesHost(request, link.host, link));
-  const ofAccount = selectByAccount(ofHost, request.username);
-  const fitting = ofAccount.filter((link) => mayBeUsed(link, request.path));
-  const restricted = fitting.filter((link) => link.restriction.mode === 'restricted');
-  const [link, ...others] = restricted.length > 0 ? restricted : fitting;
-  if (!link) return explainRefusal(ofAccount, request.path);
-  if (others.length === 0) return { link };
-  const names = [link, ...others].map(({ name }) => `"${name}"`).join(' and ');
-  return refuse(
-    `${names} fit equally, so neither is used; limit one: gitlink restrict ${link.name} NAMESPACE`,
-  );
-}
-
-/** A login chooses the links of its account; one whose account is unknown may be it, if no other is. */
-function selectByAccount(links: readonly LinkRecord[], username: string | null): readonly LinkRecord[] {
-  const wanted = username?.toLowerCase();
-  if (wanted === undefined || placeholders.has(wanted)) return links;
-  const ofLogin = links.filter(({ account }) => account.login?.toLowerCase() === wanted);
-  return ofLogin.length > 0 ? ofLogin : links.filter(({ account }) => account.login === null);
-}
-
-/** The restriction is enforced here: without a path, or outside of it, nothing is answered. */
-function mayBeUsed(link: LinkRecord, path: string | null): boolean {
-  const { restriction } = link;
-  if (restriction.mode === 'unrestricted') return true;
-  const access = gitAccesses[link.provider];
-  const parsed = path === null ? null : parseRepositoryPath(path);
-  const segments = parsed && stripBasePath(parsed.segments, toBasePath(link.host));
-  const repository = access && segments && toRepositoryName(segments, access.layout);
-  if (!repository || repository.length < 2) return false;
-  return (
-    restriction.namespaces.some((namespace) => isWithinNamespace(namespace, repository, access)) ||
-    restriction.repositories.some(({ fullName }) => isSameRepository(fullName, repository, access))
-  );
-}
-
-function explainRefusal(candidates: readonly LinkRecord[], path: string | null): GitReply {
-  const [link] = candidates;
-  if (!link) return silence;
-  if (path === null) {
-    return refuse(
-      `"${link.name}" is restricted, and git does not say which repository; run: gitlink setup-git`,
-    );
-  }
-  return refuse(
-    `${path} is outside the restriction of "${link.name}"; to allow it: gitlink restrict ${link.name} --add NAMESPACE`,
-  );
-}
-
-function toBasePath(host: string): string {
-  return /^https?:\/\/[^/]+(\/.*)?$/.exec(host)?.[1] ?? '';
+function choose(question: GitQuestion, request: CredentialRequest): Choice {
+  const surroundings = {
+    links: question.readLinks(),
+    listRepositories: (link: LinkRecord) => question.listRepositories(link),
+    readPreference: () => question.readPreference(),
+  };
+  const { chosen, candidates, reason } = chooseLink(request, surroundings);
+  if (chosen) return { link: chosen };
+  // Nothing to say about hosts and accounts that are not gitlink's.
+  return candidates.some(({ isOfAccount }) => isOfAccount) ? refuse(reason) : silence;
 }
 
 function refuse(reason: string): GitReply {

@@ -1,10 +1,12 @@
-import { GitlinkError, UsageError } from '../errors.ts';
+import { GitlinkError, StorageError, UsageError } from '../errors.ts';
+import { SpentError } from '../oauth/refresh.ts';
 import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 import { openLinkWith } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
+import { toStatusReason } from './renew-sign-in.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 import { isGitOnly, verifyGitCredential } from './verify-git-credential.ts';
 
@@ -58,7 +60,8 @@ async function checkLink(
 ): Promise<Finding> {
   if (!secret) return { status: 'secretMissing', statusReason: link.storage, identity: null };
   try {
-    const credential = unpackCredential(secret);
+    const credential = tryUnpack(secret);
+    if (credential === null) return { status: 'secretMissing', statusReason: 'damaged', identity: null };
     if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
     const { provider, access } = await openLinkWith(context, link, credential);
     const identity = await provider.identify(access);
@@ -69,7 +72,16 @@ async function checkLink(
       context.reporter.warn(`${link.name}: ${error.message}`);
       return { status: 'unreachable', statusReason: 'caFile', identity: null };
     }
-    return toFinding(error);
+    return toFinding(error, link);
+  }
+}
+
+function tryUnpack(secret: Secret): StoredCredential | null {
+  try {
+    return unpackCredential(secret);
+  } catch (error) {
+    if (error instanceof StorageError) return null;
+    throw error;
   }
 }
 
@@ -91,8 +103,11 @@ async function checkGitCredential(
 }
 
 /** A network fault says nothing about the credential; whatever is no answer of the host must not look like one. */
-function toFinding(error: unknown): Finding {
+function toFinding(error: unknown, { storage }: LinkRecord): Finding {
   if (!(error instanceof GitlinkError)) throw error;
+  if (error instanceof SpentError) {
+    return { status: 'revoked', statusReason: toStatusReason(error), identity: null };
+  }
   switch (error.code) {
     case 'auth':
       return { status: 'revoked', statusReason: null, identity: null };
@@ -104,7 +119,8 @@ function toFinding(error: unknown): Finding {
     case 'rateLimited':
       return { status: 'unreachable', statusReason: 'rateLimit', identity: null };
     case 'storage':
-      return { status: 'secretMissing', statusReason: 'damaged', identity: null };
+      // A store that failed while a sign-in was renewed; its secret is there.
+      return { status: 'unchecked', statusReason: storage, identity: null };
     case 'internal':
     case 'unsupported':
       return { status: 'unreachable', statusReason: 'answer', identity: null };

@@ -15,13 +15,13 @@ export function findLink(records: Records, name: string | null): LinkRecord {
     if (found) return found;
     const known = links.map((link) => link.name).join(', ');
     throw new NotFoundError(`There is no link named "${name}".`, {
-      hint: known ? `There are: ${known}` : 'Make one with: gitlink link gitea --host HOST',
+      hint: known ? `There are: ${known}` : 'Make one with: gitlink link PROVIDER',
     });
   }
   const [only, ...others] = links;
   if (!only) {
     throw new NotFoundError('There are no links yet.', {
-      hint: 'Make one with: gitlink link gitea --host HOST',
+      hint: 'Make one with: gitlink link PROVIDER',
     });
   }
   if (others.length === 0) return only;

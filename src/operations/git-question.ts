@@ -5,7 +5,9 @@ import type { Directories } from '../runtime.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import { currentFormat } from '../store/migrations.ts';
+import { readLinkSetting } from '../git/link-setting.ts';
 import { readPrivateFile } from '../store/private-files.ts';
+import { readRepositoryList } from '../store/repository-list.ts';
 import { recordUsage } from '../store/usage-log.ts';
 import { endByForce } from '../vault/forced-end.ts';
 import { beginKeychainRead } from '../vault/read-keychain-item.ts';
@@ -27,6 +29,8 @@ const keychainDeadlineMs = 3_000;
 const deadlineMs = 10_000;
 /** The same while a sign-in is renewed: cutting that off would lose it. */
 const renewalDeadlineMs = 45_000;
+/** The same for the encrypted file, whose key takes a processor a while: git may start dozens of helpers at once. */
+const fileDeadlineMs = 45_000;
 
 /**
  * Connects git's question to gitlink's files and the keychain, reading no more than it must. The keychain is reached
@@ -52,6 +56,8 @@ export function createGitQuestion(
       link.storage === 'keychain' && keychain !== null
         ? keychain.finish(link.credentialItem)
         : surroundings.readOtherItem(link, read().passphraseFile),
+    readPreference: () => readLinkSetting({ env, platform: process.platform }),
+    listRepositories: (link) => readRepositoryList(directories.state, link.id),
     recordUse(link, path) {
       recordUsage(directories.state, { linkId: link.id, at: surroundings.now(), by: 'git', path });
     },
@@ -85,11 +91,18 @@ export async function replyToGit(
       endByForce();
     }, limitMs);
   let deadline = startDeadline(deadlineMs);
+  const restartDeadline = (limitMs: number): void => {
+    clearTimeout(deadline);
+    deadline = startDeadline(limitMs);
+  };
   const patient: GitQuestion = {
     ...question,
+    readItem(link) {
+      if (link.storage === 'file') restartDeadline(fileDeadlineMs);
+      return question.readItem(link);
+    },
     renew(link, credential, isRefused) {
-      clearTimeout(deadline);
-      deadline = startDeadline(renewalDeadlineMs);
+      restartDeadline(renewalDeadlineMs);
       return question.renew(link, credential, isRefused);
     },
   };

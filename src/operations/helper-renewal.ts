@@ -4,13 +4,13 @@ import { createTransport } from '../http/transport.ts';
 import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import { systemClock, type Directories } from '../runtime.ts';
 import { createLinkStore } from '../store/link-store.ts';
-import type { LinkRecord } from '../store/link-schema.ts';
+import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { createKeychainVault } from '../vault/keychain-vault.ts';
 import { findItemLengthLimit } from '../vault/keychain.ts';
 import type { Vault } from '../vault/vault.ts';
 import { createRenewedSource } from './credential-source.ts';
 import { openFileVault, openLocks } from './helper-storage.ts';
-import type { RenewalContext } from './renew-sign-in.ts';
+import { renewSignIn, type RenewalContext } from './renew-sign-in.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
 export interface HelperMachine {
@@ -36,8 +36,11 @@ export async function renewForGit(
   isRefused: boolean,
 ): Promise<StoredCredential> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
-  const source = createRenewedSource(createRenewalContext(machine), link.id, credential);
-  await source.get(isRefused ? credential.token : null);
+  const context = createRenewalContext(machine);
+  // The link says what git refused. Its token is the helper's own copy of the class, not to be compared here.
+  if (isRefused) return renewSignIn(context, link.id, null);
+  const source = createRenewedSource(context, link.id, credential);
+  await source.get(null);
   return source.current;
 }
 
@@ -50,17 +53,22 @@ function createRenewalContext(machine: HelperMachine): RenewalContext {
     now: () => systemClock.now(),
   });
   const { signal } = new AbortController();
+  // One each: the key of the encrypted file takes long to derive, and the keychain is written by a child process.
+  const vaults = new Map<Storage, Vault>();
+  const open = (storage: Storage): Vault =>
+    storage === 'keychain'
+      ? openKeychain(env)
+      : openFileVault(directories, env, links.read().passphraseFile, withLock);
   return {
     clock: systemClock,
     signal,
     links,
     withLock,
-    openVault: (storage) =>
-      Promise.resolve(
-        storage === 'keychain'
-          ? openKeychain(env)
-          : openFileVault(directories, env, links.read().passphraseFile, withLock),
-      ),
+    openVault: (storage) => {
+      const vault = vaults.get(storage) ?? open(storage);
+      vaults.set(storage, vault);
+      return Promise.resolve(vault);
+    },
     openNetwork: (caFile) => openNetwork(machine, signal, caFile),
   };
 }

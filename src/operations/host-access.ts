@@ -1,5 +1,6 @@
 import { AuthError, GitlinkError } from '../errors.ts';
 import type { Authorization, HostClient } from '../http/host-client.ts';
+import { SpentError } from '../oauth/refresh.ts';
 import type { ClientIdentity } from '../providers/oauth-support.ts';
 import type { HostAccess, HostDescription, Provider } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
@@ -132,7 +133,10 @@ export async function whileTrusted<T>(
   try {
     return await work();
   } catch (error) {
-    if (!isAuthError(error) || !(await isRefused(context, link))) throw error;
+    // A renewal that failed for good has made sure of it, and has marked the link.
+    if (!isAuthError(error) || error instanceof SpentError) throw error;
+    const { provider, access } = await openLink(context, link);
+    if (await isAccepted(() => provider.identify(access))) throw error;
     const checkedAt = context.clock.now();
     await updateLink(context, link.id, (current) =>
       // A relink meanwhile has given it another credential, of which nothing is known.
@@ -146,14 +150,18 @@ export async function whileTrusted<T>(
   }
 }
 
-/** @throws UnreachableError when it is not the host that answers. */
-async function isRefused(context: OperationContext, link: LinkRecord): Promise<boolean> {
-  const { provider, access } = await openLink(context, link);
+/**
+ * Whether the host accepts a credential.
+ *
+ * @param use - A use of it that changes nothing.
+ * @throws what `use` throws, where that is no refusal.
+ */
+export async function isAccepted(use: () => Promise<unknown>): Promise<boolean> {
   try {
-    await provider.identify(access);
-    return false;
+    await use();
+    return true;
   } catch (error) {
-    if (isAuthError(error)) return true;
+    if (isAuthError(error)) return false;
     throw error;
   }
 }

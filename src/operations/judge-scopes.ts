@@ -25,11 +25,12 @@ export function judgeScopes(
   provider: Provider,
   granted: readonly string[] | null,
   wanted: readonly Capability[],
+  credentialKind: string,
 ): ScopeJudgement | null {
   if (granted === null) return null;
   const capabilities = [...new Set([...alwaysWanted, ...wanted])];
   const needed = [...new Set(capabilities.flatMap((capability) => provider.scopes[capability] ?? []))];
-  const { missing, excess } = provider.compareScopes(granted, needed);
+  const { missing, excess } = provider.compareScopes(granted, needed, credentialKind);
   return {
     needed: needed.sort(),
     missing: missing.map((scope) => ({

@@ -56,7 +56,7 @@ export function toLinkDocument(link: LinkRecord, lastUsedAt: number | null, now:
       repositories:
         restriction.mode === 'restricted' ? restriction.repositories.map(({ fullName }) => fullName) : [],
     },
-    enforcement: restriction.mode === 'restricted' ? 'local' : 'none',
+    enforcement: toEnforcement(link),
     status: toStatus(link, now),
     statusReason: link.statusReason,
     checkedAt: toTime(link.checkedAt),
@@ -72,6 +72,29 @@ export function toLinkDocument(link: LinkRecord, lastUsedAt: number | null, now:
       regeneratedAt: toTime(webhook.regeneratedAt),
     },
   };
+}
+
+/** Accounts that are places: their tokens reach nothing else, whoever holds them. */
+const places: ReadonlySet<string> = new Set(['installation', 'workspace', 'project', 'repository', 'group']);
+
+function toEnforcement({ account, restriction }: LinkRecord): LinkDocument['enforcement'] {
+  if (restriction.mode === 'restricted' && !isWithin(account, restriction)) return 'local';
+  return places.has(account.kind) ? 'provider' : 'none';
+}
+
+/** Whether a restriction leaves out nothing of the place that a token is of. */
+function isWithin(
+  { kind, login }: LinkRecord['account'],
+  { namespaces, repositories }: Extract<LinkRecord['restriction'], { mode: 'restricted' }>,
+): boolean {
+  if (login === null || !places.has(kind)) return false;
+  const place = login.toLowerCase();
+  // A project and a repository may have the same name.
+  const own = kind === 'repository' ? repositories.map(({ fullName }) => fullName) : namespaces;
+  return (
+    own.some((name) => name.toLowerCase() === place) ||
+    namespaces.some((name) => place.startsWith(`${name.toLowerCase()}/`))
+  );
 }
 
 /** The stored status, overtaken by the calendar. */

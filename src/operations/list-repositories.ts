@@ -2,7 +2,9 @@ import { NotFoundError } from '../errors.ts';
 import type { Repository } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
+import { writeRepositoryList, type ListedRepository } from '../store/repository-list.ts';
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { requireProvider } from './link-faults.ts';
 import { allows, assertPlainPath, isInNamespace } from './restriction.ts';
 
 export interface RepositoryFilter {
@@ -20,14 +22,35 @@ export async function* listAllowedRepositories(
   if (filter.namespace !== null) assertPlainPath(filter.namespace);
   const open = await openLink(context, link);
   const repositories = enumerate(open, filter)[Symbol.asyncIterator]();
-  let isEmpty = true;
+  const listed: ListedRepository[] = [];
   for (;;) {
     const next = await whileTrusted(context, link, () => repositories.next());
     if (next.done) break;
-    isEmpty = false;
+    listed.push(toListed(next.value));
     yield next.value;
   }
+  const isEmpty = listed.length === 0;
+  if (filter.namespace === null && filter.search === null) {
+    writeRepositoryList(context.directories.state, link.id, listed);
+  }
   if (isEmpty && filter.namespace !== null) await assertNamespaceExists(open, filter.namespace);
+}
+
+/**
+ * Lists what a restricted link may use anew where paths do not tell it, so that git's helper can decide.
+ *
+ * @throws what the host answers.
+ */
+export async function refreshRepositoryList(context: OperationContext, link: LinkRecord): Promise<void> {
+  const provider = requireProvider(link);
+  if (provider.hasHiddenProjects !== true || link.restriction.mode === 'unrestricted') return;
+  context.reporter.status('Listing the repositories of the restriction…');
+  const repositories = listAllowedRepositories(context, link, { namespace: null, search: null });
+  for await (const repository of repositories) context.reporter.status(`Listing ${repository.fullName}…`);
+}
+
+function toListed({ id, fullName, project }: Repository): ListedRepository {
+  return { id, fullName, project: project ?? null };
 }
 
 /** Walks over what an open link may use; one namespace is asked for by name where only one is wanted. */

@@ -1,16 +1,19 @@
 import { GitlinkError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
-import type { LinkRecord, Records } from '../store/link-schema.ts';
+import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 import { keepSignInClient } from './clients.ts';
-import { openLink, openLinkWith } from './host-access.ts';
+import { createFixedSource } from './credential-source.ts';
+import { openAccess, openLink, openLinkWith } from './host-access.ts';
 import { getLink } from './find-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, requireProvider } from './link-faults.ts';
 import { whileReplacing } from './renew-sign-in.ts';
+import { toHostRestriction } from './restriction.ts';
 import { endSignIn, findCredentialPage } from './revoke-credential.ts';
 import type { VerifiedCredential } from './verify-credential.ts';
+import { isGitOnly } from './verify-git-credential.ts';
 import { nameCredentialItem, packCredential, unpackCredential } from './stored-credential.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
@@ -54,16 +57,40 @@ export async function relink(
   assertNotUnlinking(link);
   assertSameAccount(link, request);
   const client = await keepSignInClient(context, { verified: request.verified, storage: link.storage });
+  const restriction = await resolveRestriction(context, link, request);
   if (request.revokeOld) await bringToLife(context, link);
   return whileReplacing(context, link.id, () =>
-    replace(context, getLink(context.links.read(), link.id), request, client),
+    replace(context, getLink(context.links.read(), link.id), { ...request, restriction }, client),
   );
+}
+
+/**
+ * A credential for git alone cannot ask for the repositories that its link is limited to; this one can.
+ *
+ * @returns null where the restriction is right as it stands.
+ * @throws NotFoundError for what the new credential does not reach.
+ */
+async function resolveRestriction(
+  context: OperationContext,
+  { restriction }: LinkRecord,
+  { verified, caFile }: RelinkRequest,
+): Promise<Restriction | null> {
+  const { provider, description, credential, identity } = verified;
+  if (restriction.mode === 'unrestricted' || isGitOnly(provider, identity)) return null;
+  const { namespaces, repositories } = restriction;
+  if (repositories.every(({ id }) => id !== '')) return null;
+  const access = await openAccess(context, provider, description, createFixedSource(credential), {
+    caFile,
+    account: identity.account,
+  });
+  const wish = { namespaces, repositories: repositories.map(({ fullName }) => fullName) };
+  return toHostRestriction(provider, access, wish);
 }
 
 async function replace(
   context: OperationContext,
   link: LinkRecord,
-  request: RelinkRequest,
+  request: RelinkRequest & { readonly restriction: Restriction | null },
   client: string | null,
 ): Promise<RelinkResult> {
   const { description, credential, identity } = request.verified;
@@ -89,6 +116,7 @@ async function replace(
         credentialOrigin: request.origin,
         credentialItem: item,
         client,
+        restriction: request.restriction ?? current.restriction,
         rotationBegunAt: null,
         status: 'ok',
         statusReason: null,

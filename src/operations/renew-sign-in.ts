@@ -1,6 +1,6 @@
-import { AuthError, UnsupportedError } from '../errors.ts';
+import { GitlinkError, UnsupportedError } from '../errors.ts';
 import { toDisplayHost } from '../http/base-url.ts';
-import { refreshTokens, type RefreshOutcome } from '../oauth/refresh.ts';
+import { refreshTokens, SpentError, type RefreshOutcome } from '../oauth/refresh.ts';
 import { refreshUnderLock, type StoredTokens } from '../oauth/refresh-under-lock.ts';
 import { isRefreshDue, type TokenSet } from '../oauth/token-set.ts';
 import type { OAuthSupport } from '../providers/oauth-support.ts';
@@ -24,6 +24,8 @@ export type RenewalContext = Pick<
 
 /** Whoever holds the lock may ask the host twice, for 30 seconds each, with a pause. */
 const lockWaitMs = 65_000;
+const storeTries = 3;
+const storePauseMs = 1_000;
 
 /** Runs work that replaces a link's credential, by whatever means, while nobody else does. */
 export function whileReplacing<T>(
@@ -47,7 +49,7 @@ interface OpenSignIn {
  *
  * @param refused - The access token that the host has just refused; null where only the clock asks.
  * @returns what is stored now.
- * @throws AuthError when a person must sign in again; the link says so from then on.
+ * @throws SpentError when a person must sign in again; the link says so from then on.
  * @throws UnreachableError and others when nothing changed, and a later try may succeed.
  */
 export async function renewSignIn(
@@ -75,16 +77,15 @@ export async function renewSignIn(
     markUnfinished: (isRefreshUnfinished) => writeTokens(current, current.stored.tokens, isRefreshUnfinished),
     refresh: (tokens) => exchange(context, current.link, oauth, tokens),
     write: async (tokens) => {
-      await writeTokens(current, tokens, false);
+      await keepTokens(context, current, tokens);
       await noteRenewal(context, current.link, tokens);
     },
-    markSpent: () => markRevoked(context, current.link),
+    markSpent: (error) => markRevoked(context, current.link, error),
   });
   if (result.outcome === 'usable') return toStoredCredential(result.tokens);
   if (result.outcome === 'failed') throw result.error;
-  throw new AuthError(result.error.message, {
-    hint: `Sign in again with: gitlink relink ${current.link.name}`,
-  });
+  const { message, isInterrupted } = result.error;
+  throw new SpentError(message, `Sign in again with: gitlink relink ${current.link.name}`, isInterrupted);
 }
 
 async function openSignIn(context: RenewalContext, linkId: string): Promise<OpenSignIn> {
@@ -110,6 +111,19 @@ function writeTokens(
     link.credentialItem,
     packCredential({ ...stored, signIn: { tokens, isRefreshUnfinished } }),
   );
+}
+
+/** Neither a store that fails for a moment nor Ctrl-C may cost the only copy of the new tokens. */
+async function keepTokens(context: RenewalContext, open: OpenSignIn, tokens: TokenSet): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await writeTokens(open, tokens, false);
+      return;
+    } catch (error) {
+      if (!(error instanceof GitlinkError) || tries === storeTries) throw error;
+      await context.clock.sleep(storePauseMs);
+    }
+  }
 }
 
 async function exchange(
@@ -146,10 +160,16 @@ async function noteRenewal(context: RenewalContext, link: LinkRecord, tokens: To
   );
 }
 
-async function markRevoked(context: RenewalContext, link: LinkRecord): Promise<void> {
+async function markRevoked(context: RenewalContext, link: LinkRecord, error: SpentError): Promise<void> {
+  const checkedAt = context.clock.now();
   await updateLink(context, link.id, (record) =>
     record.credentialItem === link.credentialItem && record.status !== 'unlinking'
-      ? { ...record, status: 'revoked', statusReason: null, checkedAt: context.clock.now() }
+      ? { ...record, status: 'revoked', statusReason: toStatusReason(error), checkedAt }
       : record,
   );
+}
+
+/** Why a link's sign-in is over, where gitlink knows. */
+export function toStatusReason({ isInterrupted }: SpentError): string | null {
+  return isInterrupted ? 'renewalInterrupted' : null;
 }

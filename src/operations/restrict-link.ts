@@ -4,8 +4,10 @@ import { readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts'
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { openLink, whileTrusted } from './host-access.ts';
+import { readRepositoryList } from '../store/repository-list.ts';
+import { refreshRepositoryList } from './list-repositories.ts';
 import { isOwned } from './remove-webhooks.ts';
-import { allows, toHostRestriction, type RestrictionWish } from './restriction.ts';
+import { allows, coversNamespace, toHostRestriction, type RestrictionWish } from './restriction.ts';
 import { NotFoundError } from '../errors.ts';
 
 /** How a restriction is to change. */
@@ -61,8 +63,9 @@ export async function applyRestriction(
     ...current,
     restriction: change(current),
   }));
-  if (changed) return changed;
-  throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
+  if (!changed) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
+  await refreshRepositoryList(context, changed);
+  return changed;
 }
 
 /**
@@ -75,17 +78,16 @@ export function findStrandedWebhooks(
   restriction: Restriction,
 ): readonly LedgerEntry[] {
   const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
+  const projects = new Map(
+    readRepositoryList(context.directories.state, link.id).map((each) => [each.id, each.project]),
+  );
   return entries.filter((entry) => {
     if (!isOwned(entry)) return false;
     const [level, id = ''] = entry.place.split(':');
-    if (level !== 'repository')
-      return restriction.mode === 'restricted' && !coversNamespace(restriction, entry.label);
-    return !allows(restriction, { id, fullName: entry.label });
+    if (level !== 'repository') return !coversNamespace(restriction, entry.label);
+    const project = projects.get(id);
+    return !allows(restriction, { id, fullName: entry.label, ...(project ? { project } : {}) });
   });
-}
-
-function coversNamespace(restriction: Restriction, namespace: string): boolean {
-  return restriction.mode === 'unrestricted' || restriction.namespaces.includes(namespace);
 }
 
 type Restricted = Extract<Restriction, { mode: 'restricted' }>;

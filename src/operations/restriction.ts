@@ -10,7 +10,10 @@ export interface RestrictionWish {
 }
 
 /** Whether a repository may be used through a link with this restriction. */
-export function allows(restriction: Restriction, repository: Pick<Repository, 'id' | 'fullName'>): boolean {
+export function allows(
+  restriction: Restriction,
+  repository: Pick<Repository, 'id' | 'fullName' | 'project'>,
+): boolean {
   if (restriction.mode === 'unrestricted') return true;
   return (
     restriction.namespaces.some((namespace) => isInNamespace(repository, namespace)) ||
@@ -18,9 +21,29 @@ export function allows(restriction: Restriction, repository: Pick<Repository, 'i
   );
 }
 
+/** Whether all of a namespace may be used; one covers those below it. */
+export function coversNamespace(restriction: Restriction, namespace: string): boolean {
+  if (restriction.mode === 'unrestricted') return true;
+  return restriction.namespaces.some((allowed) => isSameOrBelow(namespace, allowed));
+}
+
+/** Whether a namespace is another one, or lies in it. */
+export function isSameOrBelow(namespace: string, other: string): boolean {
+  return (
+    namespace.toLowerCase() === other.toLowerCase() ||
+    isWithinNamespace(other, namespace.split('/'), { caseSensitive: false })
+  );
+}
+
 /** Namespaces are nested at some hosts: one covers what is below it. */
-export function isInNamespace({ fullName }: Pick<Repository, 'fullName'>, namespace: string): boolean {
-  return isWithinNamespace(namespace, fullName.split('/'), { caseSensitive: false });
+export function isInNamespace(
+  { fullName, project }: Pick<Repository, 'fullName' | 'project'>,
+  namespace: string,
+): boolean {
+  return (
+    isWithinNamespace(namespace, fullName.split('/'), { caseSensitive: false }) ||
+    (project !== undefined && isSameOrBelow(project, namespace))
+  );
 }
 
 /**
@@ -50,8 +73,10 @@ export async function toHostRestriction(
   }
   // An account may work in repositories of a namespace that it is no member of.
   if (unresolved.size > 0) {
-    for await (const { namespace } of provider.listRepositories(access, null)) {
-      if (unresolved.delete(namespace.toLowerCase())) namespaces.push(namespace);
+    for await (const { namespace, project } of provider.listRepositories(access, null)) {
+      for (const place of project === undefined ? [namespace] : [namespace, project]) {
+        if (unresolved.delete(place.toLowerCase())) namespaces.push(place);
+      }
       if (unresolved.size === 0) break;
     }
   }

@@ -4,7 +4,7 @@ import { signInKind, type Provider, type Revocation } from '../providers/provide
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
-import { isAuthError, type OpenLink } from './host-access.ts';
+import { isAccepted, type OpenLink } from './host-access.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
@@ -21,11 +21,11 @@ export async function revokeCredential(context: OperationContext, open: OpenLink
       (await provider.revoke?.(access)) ?? {
         outcome: 'impossible',
         reason: `${provider.displayName} has no way by API`,
-        pageUrl: provider.tokenPage(link.host, []).url,
+        pageUrl: findCredentialPage(provider, link),
       }
     );
   }
-  const isRenewable = await bringToLife(open);
+  const isRenewable = await isAccepted(() => source.get(null));
   return isRenewable
     ? whileReplacing(context, link.id, () => endSignIn(context, link, provider, source.current))
     : createImpossible(
@@ -64,24 +64,15 @@ export async function endSignIn(
     : createImpossible(support, link, ended.reason);
 }
 
-/** @returns whether the sign-in still lives; a host that does not answer throws. */
-async function bringToLife({ source }: OpenLink): Promise<boolean> {
-  try {
-    await source.get(null);
-    return true;
-  } catch (error) {
-    if (isAuthError(error)) return false;
-    throw error;
-  }
-}
-
 function createImpossible(support: OAuthSupport, { host }: LinkRecord, reason: string): Revocation {
   return { outcome: 'impossible', reason, pageUrl: support.grantsPage(host) };
 }
 
 /** The page where a person ends a link's credential. */
 export function findCredentialPage(provider: Provider, link: LinkRecord): string {
-  const { host, credentialKind } = link;
+  const { host, account, credentialKind } = link;
   const grantsPage = credentialKind === signInKind ? provider.oauth?.grantsPage(host) : undefined;
-  return grantsPage ?? provider.tokenPage(host, []).url;
+  return (
+    grantsPage ?? provider.credentialPage?.(host, account, credentialKind) ?? provider.tokenPage(host, []).url
+  );
 }

@@ -1,13 +1,21 @@
-import { AuthError, GitlinkError, UnreachableError } from '../errors.ts';
+import {
+  AuthError,
+  GitlinkError,
+  StorageError,
+  UnreachableError,
+  UsageError,
+  type ErrorCode,
+} from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
-import type { Revocation, Rotation } from '../providers/provider.ts';
+import type { HostAccess, Revocation, Rotation } from '../providers/provider.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import { mapLink, updateLink } from './change-link.ts';
 import type { OperationContext } from './context.ts';
 import { getLink } from './find-link.ts';
-import { isAuthError, openLink, type OpenLink } from './host-access.ts';
+import { isAccepted, openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
+import { findCredentialPage } from './revoke-credential.ts';
 import { nameCredentialItem, packCredential, type StoredCredential } from './stored-credential.ts';
 
 export type LinkRotation =
@@ -23,24 +31,29 @@ export type OldToken =
 const storeTries = 3;
 const storePauseMs = 1_000;
 
+export interface RotationRequest {
+  /** When the new token shall end, in milliseconds since the epoch; null for as long a life as the old one's. */
+  readonly expiresAt: number | null;
+  /** Another link of the host, whose credential may manage tokens; null for none. */
+  readonly via: LinkRecord | null;
+}
+
 /**
  * Has the host replace a link's token. The wish is noted before the host is asked, and the host is asked once: at
  * some hosts a second try with a token that was replaced already would end the new one.
  *
- * @param expiresAt - When the new token shall end, in milliseconds since the epoch; null for as long a life as
- * the old one's.
  * @throws AuthError when the answer was lost and the old token is dead; a person must make a new one.
  * @throws UnreachableError when nobody can tell what happened; the next check will.
  */
 export async function rotateLink(
   context: OperationContext,
   link: LinkRecord,
-  expiresAt: number | null,
+  request: RotationRequest,
 ): Promise<LinkRotation> {
+  assertSameHost(link, request);
   const open = await openLink(context, link);
   const { signIn, token } = open.source.current;
-  if (signIn === null)
-    return whileReplacing(context, link.id, () => rotateToken(context, link.id, expiresAt));
+  if (signIn === null) return whileReplacing(context, link.id, () => rotateToken(context, link.id, request));
   context.reporter.status('Renewing the sign-in…');
   await renewSignIn(context, link.id, token);
   return { outcome: 'rotated', link: getLink(context.links.read(), link.id), old: { outcome: 'revoked' } };
@@ -49,15 +62,17 @@ export async function rotateLink(
 async function rotateToken(
   context: OperationContext,
   linkId: string,
-  expiresAt: number | null,
+  { expiresAt, via: viaLink }: RotationRequest,
 ): Promise<LinkRotation> {
   // Ctrl-C does not cut it: an answer that nobody reads is the only copy of the new token.
   const uncut = new AbortController().signal;
   const open = await openLink(context, getLink(context.links.read(), linkId), uncut);
   const { link, provider, access } = open;
-  if (!provider.rotate) {
-    const { url } = provider.tokenPage(link.host, []);
-    return { outcome: 'impossible', reason: `${provider.displayName} has no way by API`, pageUrl: url };
+  const via = viaLink === null ? null : (await openLink(context, viaLink, uncut)).access;
+  const rotate = provider.rotate?.bind(provider);
+  if (!rotate) {
+    const pageUrl = findCredentialPage(provider, link);
+    return { outcome: 'impossible', reason: `${provider.displayName} has no way by API`, pageUrl };
   }
   if (link.rotationBegunAt !== null) await settleEarlierRotation(context, open);
   await (await context.openVault(link.storage)).check();
@@ -65,7 +80,9 @@ async function rotateToken(
   context.reporter.status('Asking the host for a new token…');
   let rotation: Rotation;
   try {
-    rotation = await provider.rotate(access, { expiresAt });
+    rotation = await whileTrusted(context, link, () =>
+      rotate(access, { expiresAt, ...(via ? { via } : {}) }),
+    );
   } catch (error) {
     if (isRefusal(error)) await noteRotation(context, link, null);
     else await settleLostRotation(context, open, error);
@@ -76,24 +93,40 @@ async function rotateToken(
     return rotation;
   }
   const rotated = await keepRotated(context, open, rotation);
-  const old = await endOld(open, rotation);
+  const old = await endOld(open, via, rotation);
   await dropSecrets(context, link.storage, [link.credentialItem], (records) => records);
   return { outcome: 'rotated', link: rotated, old };
+}
+
+/** @throws UsageError for a link of another host, whose credential must not go there. */
+function assertSameHost({ name, host }: LinkRecord, { via }: RotationRequest): void {
+  if (via === null || (via.host === host && via.name !== name)) return;
+  throw new UsageError(`--via takes another link of ${host}, and "${via.name}" is none.`);
 }
 
 function noteRotation(context: OperationContext, link: LinkRecord, begunAt: number | null): Promise<unknown> {
   return updateLink(context, link.id, (record) => ({ ...record, rotationBegunAt: begunAt }));
 }
 
-/** An answer below 500 says that nothing was done. */
+const refusals: readonly ErrorCode[] = [
+  'auth',
+  'forbidden',
+  'notFound',
+  'rateLimited',
+  'unsupported',
+  'usage',
+];
+
+/** An answer below 500, or what an adapter makes of one, says that nothing was done. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof HostAnswerError && error.status < 500;
+  if (error instanceof HostAnswerError) return error.status < 500;
+  return error instanceof GitlinkError && refusals.includes(error.code);
 }
 
 /** @throws AuthError when the earlier rotation replaced the token, whose successor nobody has. */
 async function settleEarlierRotation(context: OperationContext, open: OpenLink): Promise<void> {
   context.reporter.status('An earlier rotation was not finished; asking what became of it…');
-  if (await isAlive(open)) {
+  if (await isAccepted(() => open.provider.identify(open.access))) {
     await noteRotation(context, open.link, null);
     return;
   }
@@ -106,7 +139,7 @@ async function settleLostRotation(context: OperationContext, open: OpenLink, err
   const { link } = open;
   let wasReplaced: boolean;
   try {
-    wasReplaced = !(await isAlive(open));
+    wasReplaced = !(await isAccepted(() => open.provider.identify(open.access)));
   } catch {
     await updateLink(context, link.id, (record) => ({
       ...record,
@@ -122,16 +155,6 @@ async function settleLostRotation(context: OperationContext, open: OpenLink, err
   }
   if (wasReplaced) throw await markLost(context, link);
   await noteRotation(context, link, null);
-}
-
-async function isAlive({ provider, access }: OpenLink): Promise<boolean> {
-  try {
-    await provider.identify(access);
-    return true;
-  } catch (error) {
-    if (isAuthError(error)) return false;
-    throw error;
-  }
 }
 
 async function markLost(context: OperationContext, link: LinkRecord): Promise<AuthError> {
@@ -153,7 +176,7 @@ async function keepRotated(
   { token, expiresAt }: Extract<Rotation, { outcome: 'rotated' }>,
 ): Promise<LinkRecord> {
   const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
-  const renewed: StoredCredential = { kind: source.current.kind, token, signIn: null };
+  const renewed: StoredCredential = { ...source.current, token, signIn: null };
   const settle = (records: Records): Records => {
     const changed = mapLink(records, link.id, (record) => ({
       ...record,
@@ -173,8 +196,15 @@ async function keepRotated(
     try {
       return getLink(await keepSecret(context, link.storage, item, packCredential(renewed), settle), link.id);
     } catch (error) {
-      if (!(error instanceof GitlinkError) || error.code !== 'storage' || tries === storeTries) throw error;
-      await context.clock.sleep(storePauseMs, context.signal);
+      if (!(error instanceof GitlinkError) || error.code !== 'storage') throw error;
+      if (tries === storeTries) {
+        throw new StorageError(`${link.host} replaced the token, and the new one is lost: ${error.message}`, {
+          cause: error,
+          hint: `Make a new token, then: gitlink relink ${link.name}`,
+        });
+      }
+      // Ctrl-C does not cut it.
+      await context.clock.sleep(storePauseMs);
     }
   }
 }
@@ -182,13 +212,14 @@ async function keepRotated(
 /** The link has the new token by now, so that a host that does not answer is told and not thrown. */
 async function endOld(
   { provider, access, link }: OpenLink,
+  via: HostAccess | null,
   { endsOld }: Extract<Rotation, { outcome: 'rotated' }>,
 ): Promise<OldToken> {
   if (endsOld) return { outcome: 'revoked' };
-  const pageUrl = provider.tokenPage(link.host, []).url;
+  const pageUrl = findCredentialPage(provider, link);
   try {
     return (
-      (await provider.revoke?.(access)) ?? {
+      (await provider.revoke?.(access, via ?? undefined)) ?? {
         outcome: 'impossible',
         reason: `${provider.displayName} has no way by API`,
         pageUrl,

@@ -3,9 +3,10 @@ import { signInByBrowser, type BrowserSignIn } from '../oauth/authorization-code
 import { signInByDevice, type DeviceSignIn } from '../oauth/device-flow.ts';
 import { revokeToken } from '../oauth/revocation.ts';
 import { isClockWrong, type TokenSet } from '../oauth/token-set.ts';
+import type { OAuthSupport } from '../providers/oauth-support.ts';
 import type { HostDescription, Provider } from '../providers/provider.ts';
 import { requireOAuth, toOAuthClient, type SignInClient } from './client-identity.ts';
-import { toRedirect } from './client-redirect.ts';
+import { nameRedirectUri, toRedirect } from './client-redirect.ts';
 import type { OperationContext } from './context.ts';
 import { toStoredCredential } from './stored-credential.ts';
 import { verifyCredential, type VerifiedCredential } from './verify-credential.ts';
@@ -61,6 +62,7 @@ export async function signInWithBrowser<T>(
     authorizationEndpoint: support.toEndpoints(request.description.host).authorization,
     scope,
     redirect: toRedirect(support.redirect, request.client.callbackPort),
+    timeoutHint: explainTimeout(support, request.client),
     random: context.random,
     store: async (tokens) => {
       made = { value: await settle(context, request, tokens, keep) };
@@ -108,6 +110,16 @@ async function prepare(
   };
 }
 
+/** A page of the host that refuses the redirect leaves the person there. */
+function explainTimeout({ redirect, redirectAdvice }: OAuthSupport, { callbackPort }: SignInClient): string {
+  const uri = nameRedirectUri(redirect, callbackPort);
+  const parts = [
+    `If the host's page refused the redirect, the client must be registered with exactly ${uri}.`,
+    redirectAdvice ?? '',
+  ];
+  return parts.join(' ').trimEnd();
+}
+
 async function settle<T>(
   context: OperationContext,
   request: SignInRequest,
@@ -133,7 +145,12 @@ async function settle<T>(
 async function takeBack(context: OperationContext, request: SignInRequest, tokens: TokenSet): Promise<void> {
   const { support, client, network } = await prepare(context, request);
   const { revocation } = support.toEndpoints(request.description.host);
-  if (revocation === null) return;
+  if (revocation === null) {
+    context.reporter.note(
+      `What was allowed at the host stands until you end it at ${support.grantsPage(request.description.host)}`,
+    );
+    return;
+  }
   const { refreshToken, accessToken } = tokens;
   try {
     await revokeToken(client, { ...network, signal: AbortSignal.timeout(10_000) }, revocation, {

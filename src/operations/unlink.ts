@@ -2,6 +2,7 @@ import { GitlinkError, NotFoundError } from '../errors.ts';
 import { signInKind, type Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { removeRepositoryList } from '../store/repository-list.ts';
 import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import { isLastForGit } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
@@ -37,6 +38,8 @@ export interface Remaining {
 export interface UnlinkOutcome {
   readonly steps: readonly UnlinkStep[];
   readonly remaining: readonly Remaining[];
+  /** Where a person ends what was to be ended and the host ends by no API; null where nothing of that is left. */
+  readonly endingPage: string | null;
   /** Whether the record is gone; a failed step keeps it, so that unlinking can be tried again. */
   readonly isGone: boolean;
 }
@@ -79,7 +82,7 @@ export async function unlink(
   request: UnlinkRequest,
   undoGit: () => Promise<void>,
 ): Promise<UnlinkOutcome> {
-  const report: UnlinkReport = { steps: [], remaining: [] };
+  const report: UnlinkReport = { steps: [], remaining: [], endingPage: null };
   // First, so that a secret store that does not answer changes nothing.
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
@@ -114,6 +117,7 @@ export async function unlink(
   report.steps.push({ what: 'secret', subject: current.storage, state: 'done', reason: null });
   await undoGitForLast(context, current, undoGit, report);
   removeWebhookLedger(context.directories.state, current.id);
+  removeRepositoryList(context.directories.state, current.id);
   await context.links.change((records) => ({
     ...records,
     links: records.links.filter(({ id }) => id !== current.id),
@@ -135,6 +139,7 @@ function beginUnlinking(context: OperationContext, id: string): Promise<LinkReco
 interface UnlinkReport {
   readonly steps: UnlinkStep[];
   readonly remaining: Remaining[];
+  endingPage: string | null;
 }
 
 /** Does at the host what only the credential can do. */
@@ -229,12 +234,9 @@ function toSignIn(context: OperationContext, { link, provider }: OpenLink): Rema
   return toCredential(link, provider, `which may still work${way}`);
 }
 
-async function revoke(
-  context: OperationContext,
-  open: OpenLink,
-  { steps, remaining }: UnlinkReport,
-): Promise<void> {
+async function revoke(context: OperationContext, open: OpenLink, report: UnlinkReport): Promise<void> {
   const { link } = open;
+  const { steps, remaining } = report;
   context.reporter.status('Revoking the credential…');
   const step = { what: 'revoke', subject: link.host } as const;
   try {
@@ -242,6 +244,7 @@ async function revoke(
     if (result.outcome === 'impossible') {
       steps.push({ ...step, state: 'skipped', reason: result.reason });
       remaining.push({ ...toSignIn(context, open), url: result.pageUrl });
+      report.endingPage = result.pageUrl;
       return;
     }
     const reason = result.outcome === 'alreadyDead' ? 'it was dead already' : null;

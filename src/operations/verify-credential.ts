@@ -18,6 +18,8 @@ export interface VerifiedCredential {
 export interface VerifyOptions {
   readonly client: SignInClient | null;
   readonly caFile: string | null;
+  /** The place that a token with no user behind it is for, as the person named it; null for none. */
+  readonly place?: string | null;
 }
 
 /**
@@ -29,12 +31,13 @@ export async function verifyCredential(
   provider: Provider,
   description: HostDescription,
   credential: StoredCredential,
-  { client, caFile }: VerifyOptions,
+  { client, caFile, place = null }: VerifyOptions,
 ): Promise<VerifiedCredential> {
   context.reporter.status('Checking the credential…');
   const access = await openAccess(context, provider, description, createFixedSource(credential), {
     caFile,
     client: client?.identity ?? null,
+    account: { login: place, kind: 'unknown', id: null },
   });
   const identity = await provider.identify(access);
   // A host that requires signing in tells its version only now.

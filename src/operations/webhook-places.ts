@@ -3,7 +3,7 @@ import type { WebhookPlace } from '../providers/provider.ts';
 import type { OpenLink } from './host-access.ts';
 import { enumerate } from './list-repositories.ts';
 import { toPlaceKey } from './plan-webhooks.ts';
-import { allows, assertPlainPath } from './restriction.ts';
+import { allows, assertPlainPath, coversNamespace, isSameOrBelow } from './restriction.ts';
 import type { Target } from './webhook-target.ts';
 
 /** What limits a run; both empty for everything that the link may use. */
@@ -60,7 +60,7 @@ async function* listRepositoryPlaces(filter: PlaceFilter, open: OpenLink): Async
 async function assertEmptyNamespace(open: OpenLink, namespace: string): Promise<void> {
   for await (const { path } of open.provider.listNamespaces(open.access)) {
     if (fold(path) !== fold(namespace)) continue;
-    if (open.link.restriction.mode === 'restricted') throw outsideRestriction(open, namespace);
+    if (!coversNamespace(open.link.restriction, namespace)) throw outsideRestriction(open, namespace);
     return;
   }
   throw new NotFoundError(`"${open.link.name}" does not reach a namespace ${namespace}.`);
@@ -76,19 +76,22 @@ async function* listNamespacePlaces(filter: PlaceFilter, open: OpenLink): AsyncI
       hint: 'Use --at repositories',
     });
   }
-  const allowed = restriction.mode === 'restricted' ? new Set(restriction.namespaces.map(fold)) : null;
-  const wanted = new Map(filter.namespaces.map((namespace) => [fold(namespace), namespace]));
-  for (const [key, namespace] of wanted) {
-    if (allowed && !allowed.has(key)) throw outsideRestriction(open, namespace);
+  for (const namespace of filter.namespaces) {
+    if (!coversNamespace(restriction, namespace)) throw outsideRestriction(open, namespace);
   }
+  const wanted = new Map(filter.namespaces.map((namespace) => [fold(namespace), namespace]));
+  const reached: string[] = [];
   for await (const { path, kind } of open.provider.listNamespaces(open.access)) {
     const isWanted = wanted.delete(fold(path)) || filter.namespaces.length === 0;
-    const isAllowed = allowed?.has(fold(path)) ?? true;
-    if (isWanted && isAllowed && kind !== 'user') yield { level: 'namespace', namespace: path };
+    if (isWanted && kind !== 'user' && coversNamespace(restriction, path)) reached.push(path);
   }
   for (const namespace of wanted.values()) {
     throw new NotFoundError(`"${name}" does not reach a namespace ${namespace}.`);
   }
+  // A webhook of a group hears of those below it, too: a second one there would tell everything twice.
+  const isNested = (path: string): boolean =>
+    reached.some((other) => other !== path && isSameOrBelow(path, other));
+  for (const namespace of reached.filter((path) => !isNested(path))) yield { level: 'namespace', namespace };
 }
 
 function fold(name: string): string {

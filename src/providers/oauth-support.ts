@@ -60,6 +60,8 @@ export interface CreatedClient {
 /** Signing in by OAuth 2.0: the data of a host, and the few calls that are its own. */
 export interface OAuthSupport {
   readonly redirect: RegisteredRedirect;
+  /** What to say of a redirect that the host refused on its page, where there is more to know. */
+  readonly redirectAdvice?: string;
   /** How a client with a secret proves itself at the token endpoint. */
   readonly clientAuthentication: 'post' | 'basic';
   readonly refresh: RefreshPolicy;

@@ -97,7 +97,7 @@ export interface Repository {
   readonly project?: string;
   readonly cloneUrl: string;
   readonly webUrl: string;
-  /** Null for a repository without a commit. */
+  /** Null for a repository without a commit, and where the host's lists do not tell. */
   readonly defaultBranch: string | null;
   readonly private: boolean;
   readonly archived: boolean;
@@ -231,6 +231,8 @@ export interface GitAccess {
   readonly layout: 'plain' | 'scm' | 'azure';
   /** Whether the host tells `Acme` from `acme` in paths. */
   readonly caseSensitive: boolean;
+  /** Whether user names in URLs say nothing about the account there. */
+  readonly ignoresUsernames?: boolean;
   toGitCredential(credential: Credential, account: Account): GitCredential;
 }
 
@@ -255,6 +257,8 @@ export interface Provider {
   /** The cloud host; null where a host must be named. */
   readonly defaultHost: string | null;
   readonly pacing: Pacing;
+  /** Whether repositories lie in projects that their paths do not show, so that only a list tells. */
+  readonly hasHiddenProjects?: boolean;
   /** What each capability needs, in the host's scope names; all of a list are needed. */
   readonly scopes: Readonly<Partial<Record<Capability, readonly string[]>>>;
 
@@ -281,8 +285,16 @@ export interface Provider {
   /** @returns null when there is no such repository, or the credential may not see it. */
   findRepository(access: HostAccess, fullName: string): Promise<Repository | null>;
 
-  /** Compares scopes, knowing what includes what. */
-  compareScopes(granted: readonly string[], needed: readonly string[]): ScopeComparison;
+  /**
+   * Compares scopes, knowing what includes what.
+   *
+   * @param credentialKind - Leaves out what such a credential can never be given.
+   */
+  compareScopes(
+    granted: readonly string[],
+    needed: readonly string[],
+    credentialKind?: string,
+  ): ScopeComparison;
 
   /** How requests to the API carry a credential. */
   toAuthorization(credential: Credential): Authorization;
@@ -290,6 +302,12 @@ export interface Provider {
   readonly git: GitAccess;
 
   tokenPage(host: string, capabilities: readonly Capability[]): TokenPage;
+
+  /** The page where a person ends or replaces a token that they have. Absent where {@link tokenPage} is that. */
+  credentialPage?(host: string, account: Account, credentialKind: string): string;
+
+  /** Variables in which other programs of this host look for a token. */
+  readonly tokenVariables: readonly string[];
 
   /** Kinds of credentials that serve git alone, which the API knows nothing of. */
   readonly gitOnlyKinds?: readonly string[];
@@ -302,8 +320,12 @@ export interface Provider {
   /** Signing in with a browser or a code. */
   readonly oauth?: OAuthSupport;
 
-  /** Ends a pasted credential at the host. Sign-ins are ended by {@link OAuthEndpoints.revocation}. */
-  revoke?(access: HostAccess): Promise<Revocation>;
+  /**
+   * Ends a pasted credential at the host. Sign-ins are ended by {@link OAuthEndpoints.revocation}.
+   *
+   * @param via - Another credential of the host that may manage tokens, where one was named.
+   */
+  revoke?(access: HostAccess, via?: HostAccess): Promise<Revocation>;
 
   /**
    * Has the host replace a token by a new one of the same powers. Sends what changes anything once: after an

@@ -183,7 +183,7 @@ describe('the helper', () => {
     expect(await get()).toMatchObject({
       ...silence,
       stderr:
-        'gitlink: "gitea" and "twin" fit equally, so neither is used; limit one: gitlink restrict gitea NAMESPACE\n',
+        'gitlink: "gitea" and "twin" fit equally, so neither is used; choose for this repository: git config gitlink.link gitea\n',
     });
     expect((await sandbox.run(['restrict', 'gitea', 'acme'])).exitCode).toBe(0);
     expect(await get()).toMatchObject({ ...silence, stdout: toAnswer('ada', token) });

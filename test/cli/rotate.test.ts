@@ -1,19 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import type { GitlabToken } from '../simulators/gitlab/token-state.ts';
-import type { GitlabSimulator } from '../simulators/gitlab/server.ts';
 import { changeLinks, readLinks } from '../support/ask-git.ts';
 import { createLinked, usualScopes as giteaScopes } from '../support/linked.ts';
 import {
   askAlive,
+  countRotations,
   createLinkedGitlab,
   createSignedInGitlab,
+  findNewestToken,
   listAliveSignIns,
+  rotatePath,
   type LinkedGitlab,
 } from '../support/linked-gitlab.ts';
 import type { Run } from '../support/sandbox.ts';
 
 const dayMs = 86_400_000;
-const rotatePath = /access_tokens\/self\/rotate$/;
 
 interface LinkDocument {
   readonly link: Readonly<Record<string, unknown>>;
@@ -21,18 +22,6 @@ interface LinkDocument {
 
 function rotate({ sandbox }: Pick<LinkedGitlab, 'sandbox'>, ...args: readonly string[]): Promise<Run> {
   return sandbox.run(['rotate', '--json', ...args]);
-}
-
-/** How often the host was asked to replace a token. */
-function countRotations({ requests }: GitlabSimulator): number {
-  return requests.filter(({ method, path }) => method === 'POST' && rotatePath.test(path)).length;
-}
-
-/** The newest token of the host. */
-function newest({ state }: GitlabSimulator): GitlabToken {
-  const token = [...state.tokens.values()].at(-1);
-  if (!token) throw new Error('There is no token.');
-  return token;
 }
 
 function dayIn(days: number): string {
@@ -52,12 +41,12 @@ describe('rotate at GitLab', () => {
     expect(run.json<LinkDocument>().link).toMatchObject({ name: 'gitlab', status: 'ok', account });
     expect(run.stderr).toContain('The old one is dead.');
     expect(await askAlive(gitlab, linked.token.secret)).toBe(401);
-    expect(await askAlive(gitlab, newest(gitlab).secret)).toBe(200);
+    expect(await askAlive(gitlab, findNewestToken(gitlab).secret)).toBe(200);
     expect(countRotations(gitlab)).toBe(1);
     expect(await sandbox.run(['list', '--check'])).toMatchObject({ exitCode: 0 });
     // What gitlink obtained it ends.
     expect(await sandbox.run(['unlink', '--yes'])).toMatchObject({ exitCode: 0 });
-    expect(await askAlive(gitlab, newest(gitlab).secret)).toBe(401);
+    expect(await askAlive(gitlab, findNewestToken(gitlab).secret)).toBe(401);
   });
 
   test('lives as long as the old one was given, or until --expires', async () => {
@@ -68,7 +57,7 @@ describe('rotate at GitLab', () => {
     const run = await linked.sandbox.run(['rotate', '--expires', dayIn(30)]);
     expect(run, run.stderr).toMatchObject({ exitCode: 0 });
     expect(run.stderr).toContain(`good until ${dayIn(30)}`);
-    expect(newest(linked.gitlab).expiresAt).toBe(dayIn(30));
+    expect(findNewestToken(linked.gitlab).expiresAt).toBe(dayIn(30));
     expect(countRotations(linked.gitlab)).toBe(2);
   });
 
@@ -111,7 +100,7 @@ describe('F2: a rotation whose answer is lost', () => {
       expect(again, again.stderr).toMatchObject({ exitCode: 4 });
       expect(again.stderr).toContain('gitlink relink gitlab');
       expect(countRotations(gitlab)).toBe(1);
-      expect(newest(gitlab).revoked).toBe(false);
+      expect(findNewestToken(gitlab).revoked).toBe(false);
       const mended = gitlab.addToken({ scopes: ['api'] });
       const relinked = await sandbox.run(['relink', '--with-token'], { input: mended.secret });
       expect(relinked, relinked.stderr).toMatchObject({ exitCode: 0 });
@@ -172,7 +161,7 @@ describe('F2: a rotation whose answer is lost', () => {
     expect(again, again.stderr).toMatchObject({ exitCode: 4 });
     expect(again.stderr).toContain('gitlink relink gitlab');
     expect(countRotations(gitlab)).toBe(1);
-    expect(newest(gitlab).revoked).toBe(false);
+    expect(findNewestToken(gitlab).revoked).toBe(false);
     expect(readLinks(sandbox)).toMatchObject([{ status: 'revoked', statusReason: 'rotation' }]);
   });
 
@@ -204,13 +193,32 @@ describe('where a token cannot be rotated', () => {
     expect(await askAlive(gitlab, linked.token.secret)).toBe(200);
   });
 
-  test('a token that expired is not sent to be rotated: exit 4', async () => {
+  test.each([
+    ['expired', (token: GitlabToken) => void (token.expiresAt = dayIn(0))],
+    ['was revoked', (token: GitlabToken) => void (token.revoked = true)],
+  ])('a token that %s is not sent to be rotated: exit 4, and it is not called lost', async (_name, end) => {
     const linked = await createLinkedGitlab();
-    linked.token.expiresAt = dayIn(0);
+    const { gitlab, sandbox } = linked;
+    end(linked.token);
     const run = await rotate(linked);
     expect(run, run.stderr).toMatchObject({ exitCode: 4 });
-    expect(run.stderr).toContain('it has expired');
+    expect(run.stderr).not.toContain('lost');
+    expect(run.stderr).toContain('gitlink relink gitlab');
+    expect(countRotations(gitlab)).toBe(0);
+    expect(readLinks(sandbox)).toMatchObject([
+      { status: 'revoked', statusReason: null, rotationBegunAt: null },
+    ]);
+  });
+
+  test('a blocked account: exit 6, and nothing is called lost', async () => {
+    const linked = await createLinkedGitlab();
+    linked.token.user.state = 'blocked';
+    const run = await rotate(linked);
+    expect(run, run.stderr).toMatchObject({ exitCode: 6 });
+    expect(run.stderr).toContain('blocked');
     expect(countRotations(linked.gitlab)).toBe(0);
+    linked.token.user.state = 'active';
+    expect(await rotate(linked)).toMatchObject({ exitCode: 0 });
   });
 });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,13 +15,15 @@ interface NotingBrowser {
 const openDeadlineMs = 20_000;
 
 export function createNotingBrowser(sandbox: Sandbox): NotingBrowser {
-  const note = join(sandbox.home, 'opened');
-  const program = join(sandbox.home, 'bin', 'noting-browser');
+  // One of its own for every run: a run that opens nothing leaves nobody waiting for the next one's note.
+  const id = randomUUID();
+  const note = join(sandbox.home, `opened-${id}`);
+  const program = join(sandbox.home, 'bin', `browser-${id}`);
   writeFileSync(program, `#!/bin/sh\nprintf %s "$1" >'${note}.part' && mv '${note}.part' '${note}'\n`, {
     mode: 0o755,
   });
   return {
-    env: { BROWSER: 'noting-browser' },
+    env: { BROWSER: `browser-${id}` },
     async opened() {
       const deadline = performance.now() + openDeadlineMs;
       while (!existsSync(note)) {

@@ -35,7 +35,9 @@ export function describeWebhookContract(fixture: ContractFixture): void {
       const { access } = await openLinked(fixture);
       const admin = requireWebhooks(provider);
       const repository = await findRepository(provider, access, 'acme/api');
-      const hook = await createWebhook(provider, access, repository, secrets[0], admin.events.release);
+      // Not every host has releases.
+      const events = admin.events.release ?? admin.events['pull-request'];
+      const hook = await createWebhook(provider, access, repository, secrets[0], events);
       expect(admin.coversEvents(hook, admin.events.push ?? [])).toBe(false);
     });
 
@@ -105,7 +107,7 @@ export function describeWebhookContract(fixture: ContractFixture): void {
       const admin = requireWebhooks(provider);
       for (const level of admin.levels)
         expect(admin.pageUrl('https://h.dev/git', level, 'acme')).toMatch(
-          /^https:\/\/h\.dev\/git\/.*acme.*hooks$/,
+          /^https:\/\/h\.dev\/git\/(?=.*hooks).*acme/,
         );
     });
   });

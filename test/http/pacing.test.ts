@@ -78,7 +78,7 @@ describe('writes', () => {
     const pacer = createPacer({ concurrency: 1, minWriteIntervalMs: 60_000, writesPerHour: 3 }, clock);
     const starts: number[] = [];
     for (let write = 0; write < 7; write += 1) {
-      const leave = await pacer.enter('write', never);
+      const leave = await pacer.enter('write', '/hooks', never);
       starts.push(clock.monotonic() / 60_000);
       leave();
     }
@@ -88,32 +88,54 @@ describe('writes', () => {
   it('that wait for their time take no place from reads', async () => {
     const clock = createVirtualClock(false);
     const pacer = createPacer({ concurrency: 1, minWriteIntervalMs: 1_000, writesPerHour: null }, clock);
-    (await pacer.enter('write', never))();
+    (await pacer.enter('write', '/hooks', never))();
     const waits: number[] = [];
     let isWriting = false;
     const write = pacer
-      .enter('write', never, (waitMs) => waits.push(waitMs))
+      .enter('write', '/hooks', never, (waitMs) => waits.push(waitMs))
       .then((leave) => {
         isWriting = true;
         leave();
       });
     await tick();
-    (await pacer.enter('read', never))();
+    (await pacer.enter('read', '/hooks', never))();
     expect([isWriting, waits]).toEqual([false, [1_000]]);
     clock.advance(1_000);
     await write;
   });
 });
 
+it('requests of one kind share an hourly budget, reads and writes alike; others do not wait', async () => {
+  const clock = createVirtualClock();
+  const covers = (template: string): boolean => template.includes('/hooks');
+  const pacing = { concurrency: 4, minWriteIntervalMs: 0, writesPerHour: null };
+  const pacer = createPacer({ ...pacing, hourlyBudgets: [{ requests: 2, covers }] }, clock);
+  const starts: number[] = [];
+  for (const [kind, template] of [
+    ['read', '/hooks'],
+    ['write', '/hooks/{}'],
+    ['read', '/repositories'],
+    ['read', '/hooks'],
+    ['read', '/repositories'],
+    ['write', '/hooks'],
+    ['write', '/hooks'],
+  ] as const) {
+    const leave = await pacer.enter(kind, template, never);
+    starts.push(clock.monotonic() / 60_000);
+    leave();
+  }
+  expect(starts).toEqual([0, 0, 0, 60, 60, 60, 120]);
+});
+
 it('an ended command leaves the queue, and the next one gets its turn', async () => {
   const clock = createVirtualClock(false);
   const pacer = createPacer({ concurrency: 1, minWriteIntervalMs: 1_000, writesPerHour: null }, clock);
-  const leave = await pacer.enter('write', never);
+  const leave = await pacer.enter('write', '/hooks', never);
   const stop = new AbortController();
   const waiting = (['read', 'write', 'write'] as const).map((kind) =>
-    catchError(pacer.enter(kind, stop.signal)),
+    catchError(pacer.enter(kind, '/hooks', stop.signal)),
   );
-  const next = pacer.enter('read', never);
+  const next = pacer.enter('read', '/hooks', never);
   await tick();
   const reason = new Error('stopped');
   stop.abort(reason);
@@ -121,5 +143,5 @@ it('an ended command leaves the queue, and the next one gets its turn', async ()
   leave();
   (await next)();
   clock.advance(1_000);
-  (await pacer.enter('write', never))();
+  (await pacer.enter('write', '/hooks', never))();
 });

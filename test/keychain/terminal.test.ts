@@ -20,6 +20,16 @@ const enter = '\\r';
 const down = '\\033\\[B';
 const interrupt = '\\003';
 
+/** Stands for an answer: the address that is on the screen is opened, by a program that follows redirects. */
+const visitShown = 'visit the address on the screen';
+const visitor = `
+const { get } = require('node:http');
+const go = (url) => get(url, ({ headers }) => headers.location && go(new URL(headers.location, url)));
+go(process.argv[1]);`;
+const visitScript = `
+regexp {(http://[^ ]*authorize[^ \\r\\n]*)} $seen url
+exec {${process.execPath}} -e {${visitor}} $url`;
+
 /**
  * Runs gitlink in a terminal of 200 columns.
  *
@@ -33,12 +43,13 @@ async function converse(
   token = '',
 ): Promise<Run> {
   const script = [
-    'set timeout 10',
+    'set timeout 20',
+    'set seen {}',
     'set stty_init "rows 40 columns 200"',
     `spawn -noecho {${process.execPath}} {${gitlink}} ${args.map((word) => `{${word}}`).join(' ')}`,
     ...dialogue.flatMap(([question, answer]) => [
-      `expect {\n-ex {${question}} {}\ntimeout { exit 99 }\neof { exit 98 }\n}`,
-      `send -- "${answer}"`,
+      `expect {\n-ex {${question}} { append seen $expect_out(buffer) }\ntimeout { exit 99 }\neof { exit 98 }\n}`,
+      answer === visitShown ? visitScript : `send -- "${answer}"`,
     ]),
     'expect {\neof {}\ntimeout { exit 97 }\n}',
     'catch wait result',
@@ -59,6 +70,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
       ['link', 'gitea', '--host', gitea.url],
       [
         [`Send your credential to ${gitea.url}?`, enter],
+        ['How do you want to sign in?', enter],
         ['Paste the token', `$env(TOKEN)${enter}`],
         ['everything that the account reaches?', `n${enter}`],
         ['[ ] acme', `${down}${down}${enter}`],
@@ -77,6 +89,29 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
     expect(readFileSync(join(sandbox.home, '.gitconfig'), 'utf8')).toContain('helper = gitlink');
   });
 
+  test('A16: without a display the ways are offered; the address comes back while the paste is asked for', async () => {
+    const gitea = await startGitea({ person: { consent: 'approve' } });
+    const sandbox = createSandbox();
+    const { clientId, clientSecret } = gitea.oauth.addApplication();
+    sandbox.guard(clientSecret);
+    const args = ['link', 'gitea', '--host', gitea.url];
+    const run = await converse(sandbox, args, [
+      ['Send your credential to', enter],
+      ['How do you want to sign in?', `${down}${enter}`],
+      ['There is no display here', enter],
+      ['How is the client to be registered?', enter],
+      ['Confidential Client', `${clientId}${enter}`],
+      ['Client secret', enter],
+      ['The address that the browser ended at', `nonsense${enter}`],
+      ['The address that the browser ended at', visitShown],
+      ['everything that the account reaches?', enter],
+      ['Use this account for git?', `n${enter}`],
+    ]);
+    expect(run, run.stdout).toMatchObject({ exitCode: 0 });
+    expect(run.stdout).toContain('Signed in as ada.');
+    expect(readLinks(sandbox)).toMatchObject([{ method: 'oauth' }]);
+  });
+
   test('E4: no credential is asked for, or sent, when the person does not want the host', async () => {
     const gitea = await startGitea();
     const sandbox = createSandbox();
@@ -92,6 +127,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
 
   const steps = [
     ['Send your credential to', enter],
+    ['How do you want to sign in?', enter],
     ['Paste the token', `$env(TOKEN)${enter}`],
     ['everything that the account reaches?', `n${enter}`],
     ['Done (0 chosen)', ''],
@@ -116,7 +152,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
     const sandbox = createSandbox();
     const token = sandbox.guard(addToken(gitea, usualScopes));
     const dialogue = [
-      ...steps.slice(0, 2),
+      ...steps.slice(0, 3),
       ['everything that the account reaches?', enter],
       ['Use this account for git?', interrupt],
     ] as const;

@@ -226,6 +226,7 @@ describe('revoking', () => {
       '{"error":"unauthorized_client","error_description":"not yours"}',
       { outcome: 'refused', reason: 'unauthorized_client: not yours' },
     ],
+    ['no such endpoint', 404, '', { outcome: 'refused', reason: 'this server has no way to end a sign-in' }],
   ])('%s', async (_, status, body, expected) => {
     const server = await startHttpServer((_request, response) => void response.writeHead(status).end(body));
     const client = { ...toClient(await startServer()) };
@@ -234,7 +235,7 @@ describe('revoking', () => {
     expect(server.seen[0]?.body).toContain('token_type_hint=access_token');
   });
 
-  test.each([404, 500, 302])('status %i leaves the outcome unknown', async (status) => {
+  test.each([500, 302])('status %i leaves the outcome unknown', async (status) => {
     const server = await startHttpServer((_, response) => void response.writeHead(status).end());
     const token = { value: new Secret('canary-token'), kind: 'access_token' } as const;
     const error = await catchError(

@@ -133,13 +133,36 @@ export interface ContractFixture {
   startOthers(): Promise<readonly string[]>;
   /** Scopes that allow everything that the contract does. */
   readonly scopes: readonly string[];
-  /** Scopes for git alone, and one that is then missing for the account. */
+  /** Scopes for git alone, and one that is then missing for the account; null where it needs none. */
   readonly gitScopes: readonly string[];
-  readonly missingScope: string;
+  readonly missingScope: string | null;
   /** Whom the host names to a credential for git alone. */
   readonly gitAccount: Pick<Account, 'login' | 'kind'>;
   readonly account: Pick<Account, 'login' | 'kind'>;
+  /** How the host writes ada's namespace and the addresses of repositories. Default: `ada`, `HOST/ada/site.git`. */
+  readonly layout?: ContractLayout;
+  /** False where no credential can end itself, by no fault of the adapter's. */
+  readonly revokesItself?: boolean;
 }
+
+export interface ContractLayout {
+  readonly own: string;
+  /** Whether it is a namespace like any other, in its place among them. */
+  readonly ownIsWorkspace?: boolean;
+  /** Whether repositories can be archived. Default: yes. */
+  readonly hasArchives?: boolean;
+  /** What a list says of a repository with commits. */
+  readonly defaultBranch: string | null;
+  cloneUrl(host: string, fullName: string): string;
+  webUrl(host: string, fullName: string): string;
+}
+
+export const plainLayout: ContractLayout = {
+  own: 'ada',
+  defaultBranch: 'main',
+  cloneUrl: (host, fullName) => `${host}/${fullName}.git`,
+  webUrl: (host, fullName) => `${host}/${fullName}`,
+};
 
 /** A started host with ada's verified token. */
 export async function openLinked(fixture: ContractFixture, options: ContractStart = {}) {

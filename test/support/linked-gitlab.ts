@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, onTestFinished } from 'vitest';
 import { runWithBrowser } from '../cli/sign-in-kit.ts';
 import type { GitlabApplication, NewApplication } from '../simulators/gitlab/applications.ts';
@@ -108,6 +109,20 @@ export async function createSignedInGitlab(
   return made;
 }
 
+/** The same with an access token that has ended by every clock. */
+export async function createExpiredSignIn(): Promise<GitlabWithClient> {
+  const made = await createSignedInGitlab();
+  const { gitlab, sandbox } = made;
+  // A renewal gets the short life: a short first token could end while it is being linked.
+  gitlab.oauth.setAccessTokenLife(2);
+  await gitlab.oauth.endAccessTokens();
+  const run = await sandbox.run(['list', '--check']);
+  if (run.exitCode !== 0) throw new Error(`gitlink list ended with ${String(run.exitCode)}:\n${run.stderr}`);
+  await delay(2_100);
+  gitlab.oauth.setAccessTokenLife(7_200);
+  return made;
+}
+
 /** What the API answers to a token that asks for itself: 200, or 401 for a dead one. */
 export async function askAlive(gitlab: GitlabSimulator, secret: string): Promise<number> {
   const { status } = await sendRequest(`${gitlab.url}/api/v4/personal_access_tokens/self`, {
@@ -121,4 +136,19 @@ export async function listAliveSignIns({ oauth }: GitlabSimulator): Promise<read
   const issued = oauth.listIssued();
   const areAlive = await Promise.all(issued.map((token) => oauth.isAlive(token)));
   return issued.filter((_, index) => areAlive[index]);
+}
+
+/** Where a token replaces itself. */
+export const rotatePath = /access_tokens\/self\/rotate$/;
+
+/** How often the host was asked to replace a token. */
+export function countRotations({ requests }: GitlabSimulator): number {
+  return requests.filter(({ method, path }) => method === 'POST' && rotatePath.test(path)).length;
+}
+
+/** The newest token of the host. */
+export function findNewestToken({ state }: GitlabSimulator): GitlabToken {
+  const token = [...state.tokens.values()].at(-1);
+  if (!token) throw new Error('There is no token.');
+  return token;
 }

@@ -1,11 +1,10 @@
 import { UsageError } from '../../errors.ts';
 import { requireOAuth } from '../../operations/client-identity.ts';
-import { nameRedirectUri } from '../../operations/client-redirect.ts';
 import { deleteRegistration, findClient, keepClient, removeClient } from '../../operations/clients.ts';
 import type { RecognisedHost } from '../../operations/recognise-host.ts';
 import { findProvider } from '../../providers/registry.ts';
 import type { ClientRecord, Storage } from '../../store/link-schema.ts';
-import { registerByHand, registerByToken } from '../choose-client.ts';
+import { describeRegistration, registerByHand, registerByToken } from '../choose-client.ts';
 import { readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts';
 import { toShortHost } from '../link-view.ts';
 import { createChoice, createCommand, type Cli } from '../program.ts';
@@ -134,18 +133,14 @@ async function create(session: Session, word: string | undefined, flags: ClientC
   const storage = await chooseStorage(session, flags);
   const recognised = await recognise(session, word, flags);
   const { provider, description } = recognised;
-  const support = requireOAuth(provider);
+  requireOAuth(provider);
   await (await context.openVault(storage)).check();
   const given = await readToken(session, flags);
   if (given === null && !prompter.canAsk) {
-    const { url, fields } = support.registration(
-      description.host,
-      nameRedirectUri(support.redirect, flags.callbackPort ?? null),
-    );
     throw new UsageError(
       'A token that may register clients is needed, and there is no terminal to ask for it in.',
       {
-        hint: `Give it by --with-token. Or register a client at ${url} (${fields.map(([name, value]) => `${name}: ${value}`).join('; ')}), then: gitlink client add`,
+        hint: `Give it by --with-token. Or do it yourself. ${describeRegistration(recognised, flags.callbackPort ?? null)}`,
       },
     );
   }

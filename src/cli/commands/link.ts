@@ -1,6 +1,7 @@
 import { CancelledError, UsageError } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { createFixedSource } from '../../operations/credential-source.ts';
+import { refreshRepositoryList } from '../../operations/list-repositories.ts';
 import { assertFreeName, linkAccount } from '../../operations/link-account.ts';
 import {
   applyRestriction,
@@ -16,6 +17,7 @@ import { findProvider, providers } from '../../providers/registry.ts';
 import type { LinkRecord, Storage } from '../../store/link-schema.ts';
 import {
   addCredentialFlags,
+  chooseExpiry,
   readCapabilities,
   readExpiry,
   type CredentialFlags,
@@ -74,7 +76,14 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   );
   const question = { ...place, caFile: flags.caFile ?? null, allowHttp: flags.allowHttp === true };
   const recognised = await recogniseWithConsent(session, question, isKnown);
-  const wish = { flags, storage, repositories: flags.repo ?? [], usualMethod: null };
+  const wish = {
+    flags,
+    storage,
+    repositories: flags.repo ?? [],
+    namespaces: flags.namespace ?? [],
+    usualMethod: null,
+    usualClient: null,
+  };
   const made = await signIn(session, recognised, wish, async (signedIn) => {
     const { verified, method, origin } = signedIn;
     warnAboutTwin(session, verified, records.links);
@@ -90,7 +99,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
       origin,
       storage,
       restriction,
-      expiresAt,
+      expiresAt: await chooseExpiry(session, verified.identity, expiresAt),
       webhookUrl: flags.webhookUrl ?? null,
       caFile: flags.caFile ?? null,
       allowHttp: flags.allowHttp === true,
@@ -101,6 +110,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
     `Linked ${made.account.login ?? 'an unknown account'} at ${toShortHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
   );
   const limited = made.method === 'token' ? made : await offerRestriction(session, made, flags);
+  if (limited === made) await refreshRepositoryList(context, made);
   await offerGit(session, limited, flags.setupGit);
   output.document({ link: describeLinks(context, [limited])[0] });
 }

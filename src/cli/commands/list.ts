@@ -82,5 +82,5 @@ function expiresWithin({ expiresAt }: LinkDocument, now: number, days: number): 
 function explainEmptiness(linkCount: number, flags: ListFlags): string {
   if (linkCount > 0) return `Nothing expires within ${flags.expiring ?? ''} days.`;
   if (flags.provider !== undefined) return `There are no links of ${flags.provider}.`;
-  return 'There are no links yet. Make one with: gitlink link gitea --host HOST';
+  return 'There are no links yet. Make one with: gitlink link PROVIDER';
 }

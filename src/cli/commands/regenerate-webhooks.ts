@@ -132,7 +132,9 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
   });
   printTable(session.output, session.styles, columns, results);
   explain(session, outcome, flags, mode);
-  return summary.failed + summary.unknown > 0 ? exitCodes.partial : exitCodes.done;
+  return summary.failed + summary.unknown > 0 || countFailedTests(results) > 0
+    ? exitCodes.partial
+    : exitCodes.done;
 }
 
 function readMode(flags: RegenerateFlags): WebhookMode {
@@ -162,6 +164,10 @@ function describeReason({ reason, test }: VerifiedResult): string {
 function toResultDocument(result: VerifiedResult): object {
   const { repository, action, state, hookId } = result;
   return { repository, action, state, reason: describeReason(result) || null, hookId };
+}
+
+function countFailedTests(results: readonly VerifiedResult[]): number {
+  return results.filter(({ test }) => test?.outcome === 'failed').length;
 }
 
 interface Summary {
@@ -212,6 +218,12 @@ function explain(
   } else if (pending > 0 && mode !== 'remove') {
     reporter.note(
       `${pending} hooks elsewhere still have the previous secret. To finish: gitlink regenerate-webhooks ${link.name}`,
+    );
+  }
+  const failedTests = countFailedTests(results);
+  if (failedTests > 0) {
+    reporter.warn(
+      `${failedTests} test ${failedTests === 1 ? 'delivery' : 'deliveries'} failed; the webhooks and their secrets are in place. Does the receiver know the new secret?`,
     );
   }
   if (outside.length > 0) {

@@ -3,8 +3,8 @@ import { describeLinks } from '../../operations/describe-links.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
 import { relink } from '../../operations/relink.ts';
 import { findCredentialPage } from '../../operations/revoke-credential.ts';
-import type { LinkRecord } from '../../store/link-schema.ts';
-import { addCredentialFlags, readExpiry, type CredentialFlags } from '../credential-flags.ts';
+import type { LinkRecord, Restriction } from '../../store/link-schema.ts';
+import { addCredentialFlags, chooseExpiry, readExpiry, type CredentialFlags } from '../credential-flags.ts';
 import { toShortHost } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
 import type { Session } from '../session.ts';
@@ -50,20 +50,19 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
   const wish = {
     flags: { ...flags, ...(caFile === null ? {} : { caFile }) },
     storage: link.storage,
-    repositories:
-      link.restriction.mode === 'restricted'
-        ? link.restriction.repositories.map(({ fullName }) => fullName)
-        : [],
+    repositories: link.restriction.mode === 'restricted' ? namesOf(link.restriction) : [],
+    namespaces: link.account.kind === 'user' || link.account.login === null ? [] : [link.account.login],
     usualMethod: link.method,
+    usualClient: link.client,
   };
   // What gitlink obtained it ends; what a person made is theirs.
   const revokeOld = flags.revokeOld ?? link.credentialOrigin === 'obtained';
-  const { link: changed, oldCredential } = await signIn(session, recognised, wish, (signedIn) =>
+  const { link: changed, oldCredential } = await signIn(session, recognised, wish, async (signedIn) =>
     relink(context, link, {
       ...signedIn,
       allowAccountChange: flags.allowAccountChange === true,
       revokeOld,
-      expiresAt,
+      expiresAt: await chooseExpiry(session, signedIn.verified.identity, expiresAt),
       caFile,
       allowHttp,
     }),
@@ -87,4 +86,8 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
   }
   output.document({ link: describeLinks(context, [changed])[0] });
   return oldCredential?.outcome === 'failed' ? exitCodes.partial : exitCodes.done;
+}
+
+function namesOf({ repositories }: Extract<Restriction, { mode: 'restricted' }>): readonly string[] {
+  return repositories.map(({ fullName }) => fullName);
 }

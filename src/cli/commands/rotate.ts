@@ -1,5 +1,6 @@
 import { exitCodes, UnsupportedError } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
+import { findLink } from '../../operations/find-link.ts';
 import { rotateLink, type LinkRotation } from '../../operations/rotate-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { readExpiry } from '../credential-flags.ts';
@@ -11,6 +12,7 @@ import { relinkByToken } from './relink.ts';
 
 interface RotateFlags {
   readonly expires?: string;
+  readonly via?: string;
 }
 
 export function registerRotate(cli: Cli): void {
@@ -20,6 +22,7 @@ export function registerRotate(cli: Cli): void {
   ])
     .argument('[link]', 'the link; not needed when there is only one')
     .option('--expires <date>', 'when the new token ends (default: as long a life as the old one had)')
+    .option('--via <link>', 'another link of the host that may manage tokens (Bitbucket Data Center)')
     .action((name: string | undefined, flags: RotateFlags) =>
       cli.run('rotate', (session) => run(session, name, flags)),
     );
@@ -29,7 +32,8 @@ async function run(session: Session, name: string | undefined, flags: RotateFlag
   const { context, output, reporter } = session;
   const link = await session.chooseLink(name);
   const expiresAt = readExpiry(flags.expires, context.clock.now());
-  const rotation = await rotateLink(context, link, expiresAt);
+  const via = flags.via === undefined ? null : findLink(context.links.read(), flags.via);
+  const rotation = await rotateLink(context, link, { expiresAt, via });
   if (rotation.outcome === 'impossible') return replaceByHand(session, link, rotation);
   const { link: rotated, old } = rotation;
   const until =
@@ -61,6 +65,6 @@ async function replaceByHand(
     );
   }
   session.reporter.warn(`The host cannot do it: ${reason}. Make a new token yourself, and gitlink takes it.`);
-  await openPage(session, pageUrl, link.host);
+  await openPage(session, pageUrl);
   return relinkByToken(session, link);
 }

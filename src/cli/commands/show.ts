@@ -1,3 +1,4 @@
+import { findClientOf } from '../../operations/client-identity.ts';
 import { judgeScopes } from '../../operations/judge-scopes.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { findOwnWebhooks } from '../../operations/remove-webhooks.ts';
@@ -31,7 +32,8 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
   const [document] = describeLinks(context, [link]);
   if (!document) return [];
   const provider = getProvider(link.provider);
-  const judgement = provider && judgeScopes(provider, link.scopes, ['clone', 'webhooks']);
+  const judgement =
+    provider && judgeScopes(provider, link.scopes, ['clone', 'webhooks'], link.credentialKind);
   const usage = readLastUsage(context.directories.state).get(link.id);
   const missing = judgement?.missing.map(({ scope }) => scope) ?? [];
   return [
@@ -43,6 +45,9 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
       `${describeAccount(document)}${document.account.id === null ? '' : ` (id ${document.account.id})`}`,
     ],
     ['method', `${document.method} (${link.credentialKind})`],
+    ...(link.client === null
+      ? []
+      : [['client', findClientOf(context.links.read(), link)?.clientId ?? ''] as const]),
     ['state', describeState(document)],
     ...(document.status === 'unlinking' ? [['to finish', `gitlink unlink ${link.name}`] as const] : []),
     ['checked', document.checkedAt ?? 'never'],

@@ -4,6 +4,7 @@ import { planUnlink, unlink, type UnlinkStep } from '../../operations/unlink.ts'
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { undoGitForHost } from '../git-setup.ts';
 import { toShortHost } from '../link-view.ts';
+import { openPage } from '../open-page.ts';
 import { createCommand, type Cli } from '../program.ts';
 import { assertConfirmed, type Session } from '../session.ts';
 import { printTable, type Column } from '../table.ts';
@@ -75,7 +76,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
     return exitCodes.done;
   }
   await assertConfirmed(session, describePlan(link, plan));
-  const { steps, remaining, isGone } = await unlink(context, link, request, () =>
+  const { steps, remaining, endingPage, isGone } = await unlink(context, link, request, () =>
     undoGitForHost(session, link.host),
   );
   reporter.clear();
@@ -84,6 +85,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   for (const { what, url } of remaining) {
     reporter.warn(`Left for you: ${what}${url === null ? '' : ` (${url})`}`);
   }
+  if (endingPage !== null && session.prompter.canAsk) await openPage(session, endingPage);
   reporter.note(
     isGone
       ? `"${link.name}" is unlinked.`

@@ -41,6 +41,7 @@ export const giteaProvider: Provider = {
   toAuthorization: (credential) => ({ scheme: 'Bearer', secret: credential.token }),
   git: giteaGit,
   tokenPage: toTokenPage,
+  tokenVariables: ['GITEA_TOKEN'],
   webhooks,
   oauth,
   revoke,

@@ -32,6 +32,7 @@ export const gitlabProvider: Provider = {
   toAuthorization: (credential) => ({ scheme: 'Bearer', secret: credential.token }),
   git: gitlabGit,
   tokenPage: toTokenPage,
+  tokenVariables: ['GITLAB_TOKEN'],
   recogniseToken,
   gitOnlyKinds: ['deploy-token'],
   webhooks,

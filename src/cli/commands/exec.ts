@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { UsageError } from '../../errors.ts';
+import { findExecutable } from '../../git/find-executable.ts';
+import { handOut } from '../../operations/hand-out.ts';
+import { requireProvider } from '../../operations/link-faults.ts';
+import { withoutSecrets } from '../../operations/receiver-command.ts';
+import { createCommand, type Cli } from '../program.ts';
+import type { Session } from '../session.ts';
+
+interface ExecFlags {
+  readonly repo?: string;
+  readonly env?: string;
+}
+
+export function registerExec(cli: Cli): void {
+  createCommand(cli, 'exec', 'Run a program with an access token in its environment', [
+    ['gitlink exec gitlab -- glab repo list', 'the token is in GITLAB_TOKEN and GITLINK_TOKEN, there alone'],
+    ['gitlink exec gitea --env TOKEN -- ./release.sh', 'in this variable instead'],
+    [
+      'gitlink exec work --repo acme/api -- npm run release',
+      'a restricted link needs to know what it is for',
+    ],
+  ])
+    .argument('[link]', 'the link; not needed when there is only one')
+    .option('--repo <owner/name>', 'what the token is for')
+    .option('--env <name>', 'the one variable to put the token in')
+    .addHelpText('after', '\nThe program and its arguments come after --')
+    .action((name: string | undefined, flags: ExecFlags) =>
+      cli.run('exec', (session) => run(session, name, flags, cli.afterDashes)),
+    );
+}
+
+async function run(
+  session: Session,
+  name: string | undefined,
+  flags: ExecFlags,
+  commandLine: readonly string[],
+): Promise<number> {
+  const [program, ...args] = commandLine;
+  if (program === undefined) {
+    throw new UsageError('The program to run is needed, after two hyphens.', {
+      hint: 'For example: gitlink exec gitlab -- glab repo list',
+    });
+  }
+  if (flags.env !== undefined && !/^[A-Za-z_]\w{0,99}$/.test(flags.env)) {
+    throw new UsageError(`--env takes the name of a variable, such as GITLAB_TOKEN.`);
+  }
+  const { context, reporter, runtime } = session;
+  const file = program.includes('/') ? program : findExecutable(program, runtime);
+  if (file === null) throw new UsageError(`${program} was not found on PATH.`);
+  const link = await session.chooseLink(name);
+  const { token } = await handOut(context, link, flags.repo ?? null, 'exec');
+  reporter.clear();
+  const names =
+    flags.env === undefined ? ['GITLINK_TOKEN', ...requireProvider(link).tokenVariables] : [flags.env];
+  const secrets = Object.fromEntries(names.map((each) => [each, token.reveal()]));
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      stdio: 'inherit',
+      env: { ...withoutSecrets(runtime.env), ...secrets },
+    });
+    // Ctrl-C reaches the program by itself; what is sent to gitlink alone is passed on.
+    runtime.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+    child.on('error', () => reject(new UsageError(`${program} cannot be started.`)));
+    child.on('close', (code, signal) =>
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
+  });
+}

@@ -1,0 +1,223 @@
+import { matchesHost, type RequestedPlace } from '../git/host-match.ts';
+import {
+  isSameRepository,
+  isWithinNamespace,
+  parseRepositoryPath,
+  stripBasePath,
+  toRepositoryName,
+} from '../git/repository-path.ts';
+import { gitAccesses } from '../providers/git-registry.ts';
+import type { GitAccess } from '../providers/provider.ts';
+import type { LinkRecord, Restriction } from '../store/link-schema.ts';
+import type { ListedRepository } from '../store/repository-list.ts';
+
+/** What git asks for, or a person who wants to know what git would get. */
+export interface LinkQuestion extends RequestedPlace {
+  /** Of the URL; null for none. */
+  readonly username: string | null;
+}
+
+/** What the choice depends on beside the question. */
+export interface LinkSurroundings {
+  readonly links: readonly LinkRecord[];
+  /** What a link reached when its repositories were listed last. */
+  listRepositories(link: LinkRecord): readonly ListedRepository[];
+  /** The link that the repository's own configuration names; asked for only where there is a choice. */
+  readPreference(): string | null;
+}
+
+/** A link of the host, and why it is or is not the one. */
+export interface Candidate {
+  readonly link: LinkRecord;
+  readonly fits: boolean;
+  /** Whether neither the user name nor the repository's own setting names another. */
+  readonly isOfAccount: boolean;
+  readonly reason: string;
+}
+
+export interface LinkChoice {
+  readonly chosen: LinkRecord | null;
+  /** Every link of the host. */
+  readonly candidates: readonly Candidate[];
+  /** Why this one, or why none: a clause without a full stop, with the command that changes it. */
+  readonly reason: string;
+}
+
+/** User names that hosts tell people to write beside a token: they name nobody. */
+const placeholders = new Set([
+  'oauth2',
+  'x-access-token',
+  'x-token-auth',
+  'x-bitbucket-api-token-auth',
+  'x-oauth-basic',
+  'git',
+  'gitlink',
+  'token',
+]);
+
+/**
+ * Chooses the link for a URL: the repository's own setting, then a user name in the URL, then the link whose
+ * restriction or known namespaces contain the path (the longest match; a restricted link before an unrestricted
+ * one), then the only one. Of two that fit equally none is chosen.
+ */
+export function chooseLink(question: LinkQuestion, surroundings: LinkSurroundings): LinkChoice {
+  const ofHost = surroundings.links.filter((link) => matchesHost(question, link.host, link));
+  const usable = ofHost.filter(({ status }) => status !== 'unlinking');
+  const preferred = usable.length > 1 ? surroundings.readPreference() : null;
+  const named = usable.filter(({ name }) => name === preferred);
+  const ofAccount = named.length > 0 ? named : selectByAccount(usable, question.username);
+  const candidates = ofHost.map((link) => judge(link, question, surroundings, ofAccount));
+  const fitting = candidates.filter(({ fits }) => fits);
+  const best = Math.max(...fitting.map(({ rank }) => rank));
+  const [first, ...others] = fitting.filter(({ rank }) => rank === best);
+  if (!first) return { chosen: null, candidates, reason: explainRefusal(ofAccount, question.path) };
+  if (others.length === 0) {
+    const isNamed = first.link.name === preferred;
+    return {
+      chosen: first.link,
+      candidates,
+      reason: isNamed ? "the repository's own setting gitlink.link names it" : first.reason,
+    };
+  }
+  const names = [first, ...others].map(({ link }) => `"${link.name}"`).join(' and ');
+  const reason = `${names} fit equally, so neither is used; choose for this repository: git config gitlink.link ${first.link.name}`;
+  return { chosen: null, candidates, reason };
+}
+
+interface RankedCandidate extends Candidate {
+  /** The higher the better; of candidates that fit only. */
+  readonly rank: number;
+}
+
+/** Above every depth of an unrestricted link's namespaces. */
+const restrictedRank = 1_000;
+
+function judge(
+  link: LinkRecord,
+  { path }: LinkQuestion,
+  surroundings: LinkSurroundings,
+  ofAccount: readonly LinkRecord[],
+): RankedCandidate {
+  const isOfAccount = ofAccount.includes(link);
+  const no = (reason: string): RankedCandidate => ({ link, fits: false, isOfAccount, reason, rank: 0 });
+  if (link.status === 'unlinking') return no('it is being unlinked');
+  if (!isOfAccount) return no('the user name, or the setting gitlink.link, names another');
+  const place = toPlace(link, path);
+  const { restriction } = link;
+  if (restriction.mode === 'unrestricted') {
+    // Where there is no choice nothing needs to be read.
+    const isCompared = place !== null && ofAccount.length > 1;
+    const depth = isCompared ? findKnownDepth(link, place, surroundings) : 0;
+    const reason = depth > 0 ? 'it is known to work there' : 'it may be used for everything';
+    return { link, fits: true, isOfAccount, reason, rank: depth };
+  }
+  if (path === null) return no('it is restricted, and the URL names no repository');
+  const depth = place === null ? 0 : findAllowedDepth(link, restriction, place, surroundings);
+  if (depth === 0) return no('its restriction does not contain the repository');
+  return {
+    link,
+    fits: true,
+    isOfAccount,
+    reason: 'its restriction contains the repository',
+    rank: restrictedRank + depth,
+  };
+}
+
+/** A login chooses the links of its account; one whose account is unknown may be it, if no other is. */
+function selectByAccount(links: readonly LinkRecord[], username: string | null): readonly LinkRecord[] {
+  const wanted = username?.toLowerCase();
+  const isNameless = links.some(({ provider }) => gitAccesses[provider]?.ignoresUsernames === true);
+  if (wanted === undefined || placeholders.has(wanted) || isNameless) return links;
+  const ofLogin = links.filter(({ account }) => account.login?.toLowerCase() === wanted);
+  return ofLogin.length > 0 ? ofLogin : links.filter(({ account }) => account.login === null);
+}
+
+interface Place {
+  /** The names of the repository's namespace and its own. */
+  readonly repository: readonly string[];
+  readonly access: GitAccess;
+}
+
+function toPlace(link: LinkRecord, path: string | null): Place | null {
+  const access = gitAccesses[link.provider];
+  const parsed = path === null ? null : parseRepositoryPath(path);
+  const segments = parsed && stripBasePath(parsed.segments, toBasePath(link.host));
+  const repository = access && segments && toRepositoryName(segments, access.layout);
+  return repository && repository.length >= 2 ? { repository, access } : null;
+}
+
+/**
+ * How exactly a restriction contains a repository: the names that match; 0 for not at all. What the path does not
+ * show decides the list: a repository under its new name, or in a project.
+ */
+function findAllowedDepth(
+  link: LinkRecord,
+  { namespaces, repositories }: Extract<Restriction, { mode: 'restricted' }>,
+  { repository, access }: Place,
+  surroundings: Pick<LinkSurroundings, 'listRepositories'>,
+): number {
+  if (repositories.some(({ fullName }) => isSameRepository(fullName, repository, access))) {
+    return repository.length;
+  }
+  const depths = namespaces
+    .filter((namespace) => isWithinNamespace(namespace, repository, access))
+    .map((namespace) => namespace.split('/').length);
+  if (depths.length > 0) return Math.max(...depths);
+  const listed = surroundings
+    .listRepositories(link)
+    .find(({ fullName }) => isSameRepository(fullName, repository, access));
+  if (!listed) return 0;
+  const { id, project } = listed;
+  if (repositories.some((each) => each.id !== '' && each.id === id)) return repository.length;
+  const isInProject =
+    project !== null &&
+    namespaces.some((namespace) => isSameRepository(namespace, project.split('/'), access));
+  return isInProject ? repository.length : 0;
+}
+
+/** How much of a path an unrestricted link is known to reach: its own namespace, or one that it has listed. */
+function findKnownDepth(
+  link: LinkRecord,
+  { repository, access }: Place,
+  surroundings: LinkSurroundings,
+): number {
+  const { login, kind } = link.account;
+  if (kind === 'user' && login !== null && isWithinNamespace(login, repository, access)) return 1;
+  const namespace = repository.slice(0, -1).join('/');
+  const isKnown = surroundings
+    .listRepositories(link)
+    .some(({ fullName }) => isWithinNamespace(namespace, fullName.split('/'), access));
+  return isKnown ? repository.length - 1 : 0;
+}
+
+function explainRefusal(candidates: readonly LinkRecord[], path: string | null): string {
+  const [link] = candidates;
+  if (!link) return 'no link is for this host and account';
+  if (path === null) {
+    return `"${link.name}" is restricted, and git does not say which repository; run: gitlink setup-git`;
+  }
+  return `${path} is outside the restriction of "${link.name}"; to allow it: gitlink restrict ${link.name} --add NAMESPACE`;
+}
+
+function toBasePath(host: string): string {
+  return /^https?:\/\/[^/]+(\/.*)?$/.exec(host)?.[1] ?? '';
+}
+
+/**
+ * Whether a link may be used for a repository, by its name and by what the link has listed.
+ *
+ * @param fullName - As `OWNER/NAME`.
+ */
+export function isAllowed(
+  link: LinkRecord,
+  fullName: string,
+  surroundings: Pick<LinkSurroundings, 'listRepositories'>,
+): boolean {
+  const { restriction } = link;
+  const access = gitAccesses[link.provider];
+  if (restriction.mode === 'unrestricted') return true;
+  const repository = fullName.split('/');
+  return (
+    access !== undefined && findAllowedDepth(link, restriction, { repository, access }, surroundings) > 0
+  );
+}
