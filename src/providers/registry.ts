@@ -1,9 +1,16 @@
+import { bitbucketProvider } from './bitbucket/index.ts';
+import { bitbucketDcProvider } from './bitbucket-dc/index.ts';
 import { giteaProvider } from './gitea/index.ts';
 import { gitlabProvider } from './gitlab/index.ts';
 import type { Provider, ProviderId } from './provider.ts';
 
 /** Every provider that gitlink knows. */
-export const providers: readonly Provider[] = [giteaProvider, gitlabProvider];
+export const providers: readonly Provider[] = [
+  bitbucketProvider,
+  bitbucketDcProvider,
+  giteaProvider,
+  gitlabProvider,
+];
 
 /** A provider as a person named it, with the host that the word stands for. */
 export interface ProviderChoice {

@@ -61,7 +61,7 @@ describe('list', () => {
     const sandbox = createSandbox();
     const run = await sandbox.run(['list']);
     expect(run).toMatchObject({ exitCode: 0, stdout: '' });
-    expect(run.stderr).toContain('gitlink link gitea --host HOST');
+    expect(run.stderr).toContain('gitlink link PROVIDER');
     expect((await sandbox.run(['list', '--json'])).json()).toEqual({ schema: 1, links: [] });
     expect(await sandbox.run(['list', '--quiet'])).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
   });
@@ -189,7 +189,9 @@ describe('list', () => {
     }
     const run = await sandbox.run(['list', '--provider', 'sourceforge', '--json']);
     expect(run).toMatchObject({ exitCode: 2 });
-    expect(run.json()).toMatchObject({ error: { code: 'usage', hint: 'There are: gitea, gitlab' } });
+    expect(run.json()).toMatchObject({
+      error: { code: 'usage', hint: 'There are: bitbucket, bitbucket-dc, gitea, gitlab' },
+    });
   });
 
   test('--expiring: what ends within so many days, exit 3 when something does', async () => {
