@@ -33,7 +33,10 @@ describe('webhooks of Data Center', () => {
 
   test('fact 9: servers before 8.8 have none at projects', async () => {
     const { access, session } = await linkDc({ version: '8.7.2' });
-    expect(await session.fail(admin.list(access, project))).toMatchObject({ code: 'notFound' });
+    expect(await session.fail(admin.list(access, project))).toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('8.8') as string,
+    });
   });
 
   test('fact 5: one that the account may not manage is forbidden, and the token is not called bad', async () => {

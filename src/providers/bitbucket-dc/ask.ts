@@ -43,6 +43,23 @@ export async function send(
 }
 
 /**
+ * The same for what strangers are answered, too: to a dead token a list has no more than what is public.
+ *
+ * @throws AuthError when the host does not know the credential.
+ */
+export async function sendKnown(
+  access: HostAccess,
+  request: HostRequest,
+  http: HostClient,
+): Promise<HostResponse> {
+  const answer = await send(access, request, http);
+  if (readSender(answer.headers) === null && !(await isAccepted(access))) {
+    throw createRefusedError(access.host);
+  }
+  return answer;
+}
+
+/**
  * Asks who the sender is at an address that strangers may not ask. What strangers may ask is answered alike to a
  * dead token.
  *

@@ -5,7 +5,7 @@ import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess, Repository, WebhookPlace } from '../provider.ts';
-import { isAnswer, send } from './ask.ts';
+import { isAnswer, send, sendKnown } from './ask.ts';
 import { toNamespace } from './convert.ts';
 import * as schemas from './schemas.ts';
 import type * as v from 'valibot';
@@ -33,7 +33,7 @@ export async function* list<Schema extends v.GenericSchema>(
   const page = schemas.page(item);
   const read = ({ body }: HostResponse) => narrow(page, body, what);
   // Refusals of every page are understood as those of any other request.
-  const client = { base: http.base, request: (request: HostRequest) => send(access, request, http) };
+  const client = { base: http.base, request: (request: HostRequest) => sendKnown(access, request, http) };
   const pages = followLinkPages(
     client,
     { method: 'GET', route: listRoute, query: { ...query, limit: pageSize } },
@@ -114,6 +114,12 @@ export async function listHooks(access: HostAccess, place: WebhookPlace): Promis
   try {
     return await listHooksAt(access, place);
   } catch (error) {
+    if (place.level === 'namespace' && isAnswer(error, 404)) {
+      await assertSeesProject(access, place.namespace);
+      throw new ForbiddenError('this Bitbucket has no webhooks of projects, which came with 8.8', {
+        hint: 'Use --at repositories',
+      });
+    }
     return listHooksAt(access, await locate(access, place, error));
   }
 }
