@@ -101,7 +101,7 @@ export function readCapabilities(words: readonly string[] | undefined): readonly
 export async function obtainToken(
   session: Session,
   provider: Provider,
-  host: string,
+  { host, commandLine }: { readonly host: string; readonly commandLine: string },
   flags: CredentialFlags,
 ): Promise<Secret> {
   const given = await readGivenSecret(session, 'token', {
@@ -113,7 +113,7 @@ export async function obtainToken(
   const page = provider.tokenPage(host, readCapabilities(flags.for));
   if (!session.prompter.canAsk) {
     throw new UsageError('A token is needed, and there is no terminal to ask for it in.', {
-      hint: `Make one at ${page.url}, then: gitlink link ${provider.id} --host ${host} --with-token < FILE`,
+      hint: `Make one at ${page.url}, then: ${commandLine} --with-token < FILE`,
     });
   }
   session.reporter.note(`Make a token at ${page.url}`);

@@ -54,7 +54,7 @@ export async function runProgram(words: readonly string[], runtime: Runtime): Pr
       }
     },
   };
-  const wanted = argv.find((word) => !word.startsWith('-'));
+  const wanted = findCommandWord(argv);
   const commands = await loadCommands(wanted);
   for (const register of Object.values(commands)) register(cli);
   try {
@@ -69,13 +69,18 @@ export async function runProgram(words: readonly string[], runtime: Runtime): Pr
   return { exitCode };
 }
 
+/** The first word that is neither a flag nor the value of one. */
+function findCommandWord(words: readonly string[]): string | undefined {
+  return words.find((word, index) => !word.startsWith('-') && words[index - 1] !== '--config-dir');
+}
+
 /** The command line of another program is not ours to read. */
 function splitAtDashes(words: readonly string[]): {
   readonly argv: readonly string[];
   readonly afterDashes: readonly string[];
 } {
   const dashes = words.indexOf('--');
-  const isExec = words.find((word) => !word.startsWith('-')) === 'exec';
+  const isExec = findCommandWord(words) === 'exec';
   if (!isExec || dashes === -1) return { argv: words, afterDashes: [] };
   return { argv: words.slice(0, dashes), afterDashes: words.slice(dashes + 1) };
 }

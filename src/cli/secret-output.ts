@@ -1,4 +1,5 @@
 import type { Secret } from '../secret.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -8,13 +9,25 @@ import type { Session } from './session.ts';
  * @param document - The JSON document that holds the secret.
  */
 export function printSecret(session: Session, secret: Secret, document: object): void {
-  const { output, reporter, runtime } = session;
+  const { output, reporter } = session;
   reporter.clear();
+  maskInLogs(session, secret);
+  if (output.isTerminal) reporter.note('What follows is a secret.');
+  output.data(secret.reveal());
+  output.document(document);
+}
+
+/** Tells a CI system that masks values in its logs of one. */
+export function maskInLogs({ runtime }: Session, secret: Secret): void {
   if (runtime.env['GITHUB_ACTIONS'] === 'true') runtime.stderr.write(`::add-mask::${secret.reveal()}\n`);
   if (runtime.env['TF_BUILD'] === 'True') {
     runtime.stderr.write(`##vso[task.setsecret]${secret.reveal()}\n`);
   }
-  if (output.isTerminal) reporter.note('What follows is a secret.');
-  output.data(secret.reveal());
-  output.document(document);
+}
+
+/** A restriction that only gitlink knows does not travel with the token. */
+export function warnOfReach({ reporter }: Session, { name }: LinkRecord): void {
+  reporter.warn(
+    `gitlink looks at the restriction of "${name}", the host does not: the token itself reaches further.`,
+  );
 }

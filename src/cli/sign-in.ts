@@ -53,6 +53,8 @@ export interface SignInWish {
   /** Where a credential that serves git alone is tried, and one with no user behind it belongs. */
   readonly repositories: readonly string[];
   readonly namespaces: readonly string[];
+  /** What a person types to come here again, with a credential flag at its end. */
+  readonly commandLine: string;
   /** How the link was signed in with before, for a link that gets a new credential; else null. */
   readonly usualMethod: LinkMethod | null;
   /** The client of that, by its id in the records. */
@@ -74,7 +76,9 @@ export async function signIn<T>(
   const { provider, description } = recognised;
   const { flags } = wish;
   const capabilities = readCapabilities(flags.for);
-  const client = await findSignInClient(session, recognised, flags, wish.usualClient);
+  const client = isForToken(recognised, wish)
+    ? null
+    : await findSignInClient(session, recognised, flags, wish.usualClient);
   const method = await chooseMethod(session, recognised, wish, client !== null);
   if (method === 'token') {
     const verified = await verifyToken(session, recognised, wish);
@@ -97,6 +101,13 @@ export async function signIn<T>(
   });
 }
 
+/** Whether a token is what is wanted, so that clients do not matter. */
+function isForToken({ provider }: RecognisedHost, { flags, usualMethod }: SignInWish): boolean {
+  if (flags.method !== undefined) return flags.method === 'token';
+  const isGiven = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
+  return isGiven || !provider.oauth || (usualMethod === 'token' && flags.clientId === undefined);
+}
+
 /**
  * Gets a token, judges it by its shape, and has the host verify it.
  *
@@ -105,11 +116,11 @@ export async function signIn<T>(
 async function verifyToken(
   session: Session,
   { provider, description }: RecognisedHost,
-  { flags, repositories, namespaces }: SignInWish,
+  { flags, repositories, namespaces, commandLine }: SignInWish,
 ): Promise<VerifiedCredential> {
   const places = [...repositories, ...namespaces];
   const { context, prompter } = session;
-  const token = await obtainToken(session, provider, description.host, flags);
+  const token = await obtainToken(session, provider, { host: description.host, commandLine }, flags);
   if (!token.isPrintableAscii)
     throw new UsageError('A token holds visible ASCII characters only; this is none.');
   const shape = provider.recogniseToken?.(token) ?? { use: 'api', kind: 'token' };
@@ -157,7 +168,7 @@ async function readEmail({ prompter }: Session, { email }: CredentialFlags): Pro
 async function chooseMethod(
   session: Session,
   { provider, description }: RecognisedHost,
-  { flags, usualMethod }: SignInWish,
+  { flags, usualMethod, commandLine }: SignInWish,
   isClientKnown: boolean,
 ): Promise<'token' | 'oauth' | 'device'> {
   const { method } = flags;
@@ -179,7 +190,7 @@ async function chooseMethod(
   const { host } = description;
   if (!session.prompter.canAsk) {
     throw new UsageError(`How to sign in to ${toDisplayHost(host)} is not said.`, {
-      hint: `With a token: gitlink link ${provider.id} --host ${host} --with-token < FILE. With a browser, add a client first: gitlink client add ${provider.id} --host ${host} --client-id ID`,
+      hint: `With a token: ${commandLine} --with-token < FILE. With a browser, add a client first: gitlink client add ${provider.id} --host ${host} --client-id ID`,
     });
   }
   const choices = [

@@ -1,3 +1,4 @@
+import { toGitEnvironment } from './git-environment.ts';
 import { findExecutable, type SearchContext } from './find-executable.ts';
 
 /** What a repository's configuration calls it. */
@@ -17,7 +18,7 @@ export function readLinkSetting(context: SearchContext): string | null {
   // Only those who have several accounts at a host need it.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { status, stdout } = spawnSync(git, ['config', '--get', linkSettingName], {
-    env: { ...context.env },
+    env: toGitEnvironment(context),
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: deadlineMs,

@@ -1,4 +1,5 @@
-import { AuthError, NotFoundError, UnreachableError } from '../errors.ts';
+import { tmpdir } from 'node:os';
+import { AuthError, ForbiddenError, NotFoundError, UnreachableError } from '../errors.ts';
 import { toPrintable } from '../printable.ts';
 import { redact } from '../redaction.ts';
 import type { Secret } from '../secret.ts';
@@ -22,36 +23,48 @@ const deadlineMs = 30_000;
 /**
  * Asks a repository for its branches with a credential: the only question that one for git alone may ask.
  *
- * @throws AuthError when the host refuses it, NotFoundError when it does not see the repository, UnreachableError
+ * @throws AuthError when the host refuses it, ForbiddenError when it may not, NotFoundError when it does not see the repository, UnreachableError
  * for everything else that git cannot do.
  */
 export async function assertReadable(question: RemoteQuestion, context: GitContext): Promise<void> {
   const { url, username, password, caFile } = question;
+  const { origin } = new URL(url);
   const settings = [
     // Other helpers neither answer nor learn it.
     'credential.helper=',
-    `credential.helper=${helper}`,
+    // For this host alone: settings of the person may send git elsewhere.
+    `credential.${origin}.helper=`,
+    `credential.${origin}.helper=${helper}`,
     'http.followRedirects=false',
     ...(caFile === null ? [] : [`http.sslCAInfo=${caFile}`]),
   ];
   const args = [...settings.flatMap((setting) => ['-c', setting]), 'ls-remote', '--quiet', '--', url, 'HEAD'];
   const { exitCode, stderr } = await runGit(args, context, {
     deadlineMs,
-    secretEnv: { GITLINK_USERNAME: username, GITLINK_PASSWORD: password.reveal(), LC_ALL: 'C' },
+    // The repository around has no say in where the credential goes.
+    cwd: tmpdir(),
+    secretEnv: {
+      GITLINK_USERNAME: username,
+      GITLINK_PASSWORD: password.reveal(),
+      LC_ALL: 'C',
+      GIT_DIR: undefined,
+      GIT_WORK_TREE: undefined,
+      GIT_CEILING_DIRECTORIES: tmpdir(),
+    },
   });
   if (exitCode === 0) return;
-  if (/Authentication failed|Access denied|error: 40[13]/i.test(stderr)) {
-    throw new AuthError(
-      `${new URL(url).origin} does not accept this token for ${new URL(url).pathname.slice(1)}.`,
-      {
-        hint: 'Is the user name exactly that of the token, and the repository one that it is for?',
-      },
-    );
+  if (/error: 403/.test(stderr)) {
+    throw new ForbiddenError(`${origin} does not let this token read ${new URL(url).pathname.slice(1)}.`);
+  }
+  if (/Authentication failed|Access denied|error: 401/i.test(stderr)) {
+    throw new AuthError(`${origin} does not accept this token for ${new URL(url).pathname.slice(1)}.`, {
+      hint: 'Is the user name exactly that of the token, and the repository one that it is for?',
+    });
   }
   if (/not found|does not exist|error: 404/i.test(stderr)) {
     throw new NotFoundError(`There is no repository at ${url}, or this token does not see it.`);
   }
   const reason =
     stderr.split('\n').find((line) => /^(?:fatal|error): /.test(line)) ?? `it ended with ${exitCode}`;
-  throw new UnreachableError(`git could not ask ${new URL(url).origin}: ${toPrintable(redact(reason), 200)}`);
+  throw new UnreachableError(`git could not ask ${origin}: ${toPrintable(redact(reason), 200)}`);
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { InternalError, UnreachableError, UnsupportedError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
 import { findExecutable } from './find-executable.ts';
+import { toGitEnvironment } from './git-environment.ts';
 
 /** What git needs of the machine. */
 export type GitContext = Pick<Runtime, 'env' | 'platform' | 'workingDirectory' | 'signal'>;
@@ -14,37 +15,6 @@ export interface GitResult {
 
 const defaultDeadlineMs = 10_000;
 const outputLimitBytes = 16 * 1024 * 1024;
-
-/** Variables that git, curl and ssh need; everything else, tokens of other programs above all, stays here. */
-const passedVariables: ReadonlySet<string> = new Set([
-  ...[
-    'HOME',
-    'PATH',
-    'USER',
-    'LOGNAME',
-    'LANG',
-    'LANGUAGE',
-    'TZ',
-    'TMPDIR',
-    'XDG_CONFIG_HOME',
-    'XDG_RUNTIME_DIR',
-  ],
-  ...['USERPROFILE', 'HOMEDRIVE', 'HOMEPATH', 'USERNAME', 'SYSTEMROOT', 'SYSTEMDRIVE', 'WINDIR', 'COMSPEC'],
-  ...['TEMP', 'TMP', 'APPDATA', 'LOCALAPPDATA', 'PROGRAMDATA', 'PROGRAMFILES', 'PATHEXT', 'MSYSTEM'],
-  ...[
-    'HTTP_PROXY',
-    'HTTPS_PROXY',
-    'ALL_PROXY',
-    'NO_PROXY',
-    'SSL_CERT_FILE',
-    'SSL_CERT_DIR',
-    'CURL_CA_BUNDLE',
-  ],
-  ...['SSH_AUTH_SOCK', 'SSH_AGENT_PID', 'GNUPGHOME'],
-]);
-
-/** git's own settings, but no traces (they would mix with its output and may hold headers) and no secrets. */
-const passedGitVariable = /^GIT_(?!TRACE|ASKPASS$|TERMINAL_PROMPT$|.*(?:TOKEN|PASSWORD|SECRET))/;
 
 /**
  * Runs git to its end, without a shell, a terminal or a prompt. Any exit code is an answer.
@@ -60,7 +30,7 @@ export async function runGit(
   options: {
     readonly cwd?: string;
     readonly deadlineMs?: number;
-    readonly secretEnv?: Readonly<Record<string, string>>;
+    readonly secretEnv?: Readonly<Record<string, string | undefined>>;
   } = {},
 ): Promise<GitResult> {
   const { deadlineMs = defaultDeadlineMs, cwd = context.workingDirectory } = options;
@@ -107,18 +77,4 @@ export async function runGit(
     if (overflow.signal.aborted) throw new UnreachableError(`${what} wrote more than 16 MiB.`);
     throw new InternalError('git could not be started.', { cause });
   }
-}
-
-function toGitEnvironment({ env, platform }: GitContext): Record<string, string | undefined> {
-  const passed = Object.entries(env).filter(([name]) => {
-    const upper = name.toUpperCase();
-    return passedVariables.has(upper) || upper.startsWith('LC_') || passedGitVariable.test(upper);
-  });
-  return {
-    ...Object.fromEntries(passed),
-    GIT_TERMINAL_PROMPT: '0',
-    // Set but empty, it also switches off core.askPass and SSH_ASKPASS.
-    GIT_ASKPASS: '',
-    ...(platform === 'win32' && { NoDefaultCurrentDirectoryInExePath: '1' }),
-  };
 }

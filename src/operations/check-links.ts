@@ -6,7 +6,7 @@ import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 import { openLinkWith } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
-import { refreshRepositoryList } from './list-repositories.ts';
+import { refreshQuietly } from './list-repositories.ts';
 import { toStatusReason } from './renew-sign-in.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 import { isGitOnly, verifyGitCredential } from './verify-git-credential.ts';
@@ -34,19 +34,10 @@ export async function checkLinks(
     links: before.links.map((link) => applyFinding(link, findings.get(toKey(link)), checkedAt)),
   }));
   const checked = records.links.filter((link) => links.some(({ id }) => id === link.id));
-  for (const link of checked) await refreshQuietly(context, link);
-  return checked;
-}
-
-/** What git's helper knows of projects stays fresh; a host that fails now has answered about the link before. */
-async function refreshQuietly(context: OperationContext, link: LinkRecord): Promise<void> {
-  if (link.status !== 'ok') return;
-  try {
-    await refreshRepositoryList(context, link);
-  } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
-    context.reporter.warn(`${link.name}: its repositories could not be listed: ${error.message}`);
+  for (const link of checked) {
+    if (link.status === 'ok') await refreshQuietly(context, link);
   }
+  return checked;
 }
 
 /** With its credential: what was found of one says nothing about a successor that came meanwhile. */

@@ -65,12 +65,17 @@ export function chooseLink(question: LinkQuestion, surroundings: LinkSurrounding
   const usable = ofHost.filter(({ status }) => status !== 'unlinking');
   const preferred = usable.length > 1 ? surroundings.readPreference() : null;
   const named = usable.filter(({ name }) => name === preferred);
+  if (preferred !== null && !surroundings.links.some(({ name }) => name === preferred)) {
+    const reason = `the repository's setting gitlink.link names "${preferred}", which is no link; to change it: gitlink setup-git --local --link NAME`;
+    return { chosen: null, candidates: usable.map((link) => toUnfit(link, reason)), reason };
+  }
   const ofAccount = named.length > 0 ? named : selectByAccount(usable, question.username);
   const candidates = ofHost.map((link) => judge(link, question, surroundings, ofAccount));
   const fitting = candidates.filter(({ fits }) => fits);
   const best = Math.max(...fitting.map(({ rank }) => rank));
   const [first, ...others] = fitting.filter(({ rank }) => rank === best);
-  if (!first) return { chosen: null, candidates, reason: explainRefusal(ofAccount, question.path) };
+  if (!first)
+    return { chosen: null, candidates, reason: explainRefusal(ofAccount, question.path, surroundings) };
   if (others.length === 0) {
     const isNamed = first.link.name === preferred;
     return {
@@ -82,6 +87,10 @@ export function chooseLink(question: LinkQuestion, surroundings: LinkSurrounding
   const names = [first, ...others].map(({ link }) => `"${link.name}"`).join(' and ');
   const reason = `${names} fit equally, so neither is used; choose for this repository: git config gitlink.link ${first.link.name}`;
   return { chosen: null, candidates, reason };
+}
+
+function toUnfit(link: LinkRecord, reason: string): Candidate {
+  return { link, fits: false, isOfAccount: true, reason };
 }
 
 interface RankedCandidate extends Candidate {
@@ -156,7 +165,8 @@ function findAllowedDepth(
   { repository, access }: Place,
   surroundings: Pick<LinkSurroundings, 'listRepositories'>,
 ): number {
-  if (repositories.some(({ fullName }) => isSameRepository(fullName, repository, access))) {
+  const named = repositories.find(({ fullName }) => isSameRepository(fullName, repository, access));
+  if (named && !isNameTaken(named.id, repository, access, surroundings.listRepositories(link))) {
     return repository.length;
   }
   const depths = namespaces
@@ -175,6 +185,21 @@ function findAllowedDepth(
   return isInProject ? repository.length : 0;
 }
 
+/** Whether the repository that the restriction means has another name by now, or this name belongs to another. */
+function isNameTaken(
+  id: string,
+  repository: readonly string[],
+  access: GitAccess,
+  listed: readonly ListedRepository[],
+): boolean {
+  if (id === '') return false;
+  return listed.some((each) =>
+    each.id === id
+      ? !isSameRepository(each.fullName, repository, access)
+      : isSameRepository(each.fullName, repository, access),
+  );
+}
+
 /** How much of a path an unrestricted link is known to reach: its own namespace, or one that it has listed. */
 function findKnownDepth(
   link: LinkRecord,
@@ -190,13 +215,19 @@ function findKnownDepth(
   return isKnown ? repository.length - 1 : 0;
 }
 
-function explainRefusal(candidates: readonly LinkRecord[], path: string | null): string {
+function explainRefusal(
+  candidates: readonly LinkRecord[],
+  path: string | null,
+  surroundings: LinkSurroundings,
+): string {
   const [link] = candidates;
   if (!link) return 'no link is for this host and account';
   if (path === null) {
     return `"${link.name}" is restricted, and git does not say which repository; run: gitlink setup-git`;
   }
-  return `${path} is outside the restriction of "${link.name}"; to allow it: gitlink restrict ${link.name} --add NAMESPACE`;
+  const isListed = surroundings.listRepositories(link).length > 0;
+  const renew = isListed ? ` (if it is new or has a new name: gitlink repos ${link.name})` : '';
+  return `${path} is outside the restriction of "${link.name}"; to allow it: gitlink restrict ${link.name} --add NAMESPACE${renew}`;
 }
 
 function toBasePath(host: string): string {

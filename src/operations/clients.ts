@@ -75,16 +75,24 @@ export async function keepSignInClient(
 ): Promise<string | null> {
   const { client, provider, description } = verified;
   if (client === null) return null;
-  if (client.record !== null) return client.record.id;
-  const { identity, callbackPort } = client;
+  const { identity, callbackPort, record } = client;
+  if (record !== null && record.callbackPort === callbackPort) return record.id;
   const request = {
     provider: provider.id,
     host: description.host,
     identity,
-    registrationId: null,
+    registrationId: record?.registrationId ?? null,
     callbackPort,
   };
   return (await keepClient(context, storage, request)).id;
+}
+
+/** @throws NotFoundError for a client that was removed while its sign-in was under way. */
+export function assertClientKept(records: Records, id: string | null): void {
+  if (id === null || records.clients.some((client) => client.id === id)) return;
+  throw new NotFoundError('The client was removed while its sign-in was under way.', {
+    hint: 'Add it again with: gitlink client add',
+  });
 }
 
 async function dropReplaced(

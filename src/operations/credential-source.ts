@@ -2,6 +2,7 @@ import { GitlinkError } from '../errors.ts';
 import { isRefreshDue, type TokenSet } from '../oauth/token-set.ts';
 import type { Credential } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
 import { renewSignIn, type RenewalContext } from './renew-sign-in.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
@@ -22,10 +23,20 @@ export function createFixedSource(credential: StoredCredential): CredentialSourc
   return { current: credential, get: () => Promise.resolve(credential) };
 }
 
+/** Where the requests of a link get their credential from: renewed where it can be. */
+export function createSource(
+  context: RenewalContext,
+  link: LinkRecord,
+  stored: StoredCredential,
+): CredentialSource {
+  const isRenewable = stored.signIn !== null && stored.signIn.tokens.refreshToken !== null;
+  return isRenewable ? createRenewedSource(context, link, stored) : createFixedSource(stored);
+}
+
 /** A stored sign-in, renewed when its access token is about to end and after a refusal. */
 export function createRenewedSource(
   context: RenewalContext,
-  linkId: string,
+  link: LinkRecord,
   stored: StoredCredential,
 ): CredentialSource {
   let current = stored;
@@ -33,7 +44,7 @@ export function createRenewedSource(
 
   /** Requests side by side share one renewal. */
   function renew(refused: Secret | null): Promise<StoredCredential> {
-    renewal ??= renewSignIn(context, linkId, refused)
+    renewal ??= renewSignIn(context, link, refused)
       .then((renewed) => (current = renewed))
       .finally(() => (renewal = null));
     return renewal;
@@ -60,7 +71,10 @@ export function createRenewedSource(
 }
 
 function isPassing(error: unknown): boolean {
-  return error instanceof GitlinkError && ['unreachable', 'rateLimited', 'storage'].includes(error.code);
+  return (
+    error instanceof GitlinkError &&
+    ['unreachable', 'rateLimited', 'storage', 'forbidden'].includes(error.code)
+  );
 }
 
 function hasEnded({ expiresAt }: TokenSet, { clock }: RenewalContext): boolean {

@@ -28,7 +28,7 @@ const keychainDeadlineMs = 3_000;
 /** After this git gets no answer, whatever is stuck. */
 const deadlineMs = 10_000;
 /** The same while a sign-in is renewed: cutting that off would lose it. */
-const renewalDeadlineMs = 45_000;
+const renewalDeadlineMs = 80_000;
 /** The same for the encrypted file, whose key takes a processor a while: git may start dozens of helpers at once. */
 const fileDeadlineMs = 45_000;
 

@@ -1,11 +1,11 @@
-import { ForbiddenError, UsageError } from '../errors.ts';
+import { AuthError, ForbiddenError, UsageError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
 import { recordUsage, type UsageEntry } from '../store/usage-log.ts';
 import { isAllowed } from './choose-link.ts';
 import type { OperationContext } from './context.ts';
-import { createRenewedSource } from './credential-source.ts';
+import { createSource } from './credential-source.ts';
 import { assertNotUnlinking, secretMissing } from './link-faults.ts';
 import { assertPlainPath } from './restriction.ts';
 import { unpackCredential } from './stored-credential.ts';
@@ -23,7 +23,8 @@ export interface HandedOut {
  * Gives out a link's token, fresh, for one use by a program, and notes that.
  *
  * @param repository - What it is for (`OWNER/NAME`); null where that was not said.
- * @throws ForbiddenError outside of the link's restriction, UsageError for a restricted link without a repository.
+ * @throws ForbiddenError outside of the link's restriction, or without a repository where there is one; AuthError
+ * for a credential that has ended.
  */
 export async function handOut(
   context: OperationContext,
@@ -36,7 +37,13 @@ export async function handOut(
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
   if (!item) throw secretMissing(link);
-  const source = createRenewedSource(context, link.id, unpackCredential(item));
+  if (link.expiresAt !== null && link.expiresAt <= context.clock.now()) {
+    const date = new Date(link.expiresAt).toISOString().slice(0, 10);
+    throw new AuthError(`The credential of "${link.name}" ended on ${date}.`, {
+      hint: `Give the link a new one with: gitlink relink ${link.name}`,
+    });
+  }
+  const source = createSource(context, link, unpackCredential(item));
   const { token } = await source.get(null);
   recordUsage(context.directories.state, { linkId: link.id, at: context.clock.now(), by, path: repository });
   return {

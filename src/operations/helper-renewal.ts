@@ -5,6 +5,7 @@ import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import { systemClock, type Directories } from '../runtime.ts';
 import { createLinkStore } from '../store/link-store.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
+import type { WithLock } from '../store/process-lock.ts';
 import { createKeychainVault } from '../vault/keychain-vault.ts';
 import { findItemLengthLimit } from '../vault/keychain.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -22,6 +23,8 @@ export interface HelperMachine {
 const keychainDeadlineMs = 3_000;
 /** git waits, so a host has less time than it has for a command. */
 const requestTimeoutMs = 20_000;
+/** With two exchanges and a pause after it, it fits into the helper's own deadline: no exchange is begun in vain. */
+const lockWaitMs = 30_000;
 
 /**
  * Renews a sign-in while git waits for its helper. Ctrl-C reaches the helper, too, and is not heard until the new
@@ -38,15 +41,17 @@ export async function renewForGit(
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
   const context = createRenewalContext(machine);
   // The link says what git refused. Its token is the helper's own copy of the class, not to be compared here.
-  if (isRefused) return renewSignIn(context, link.id, null);
-  const source = createRenewedSource(context, link.id, credential);
+  if (isRefused) return renewSignIn(context, link, null);
+  const source = createRenewedSource(context, link, credential);
   await source.get(null);
   return source.current;
 }
 
 function createRenewalContext(machine: HelperMachine): RenewalContext {
   const { directories, env } = machine;
-  const withLock = openLocks(directories);
+  const lock = openLocks(directories);
+  const withLock: WithLock = (name, work, limitMs) =>
+    lock(name, work, limitMs === undefined ? undefined : Math.min(limitMs, lockWaitMs));
   const links = createLinkStore({
     configDirectory: directories.config,
     withLock,

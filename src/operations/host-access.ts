@@ -7,7 +7,7 @@ import type { LinkRecord } from '../store/link-schema.ts';
 import { updateLink } from './change-link.ts';
 import { findClientOf, readClientIdentity } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
-import { createFixedSource, createRenewedSource, type CredentialSource } from './credential-source.ts';
+import { createSource, type CredentialSource } from './credential-source.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertServesApi } from './verify-git-credential.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
@@ -95,9 +95,7 @@ export async function openLinkWith(
   stored: StoredCredential,
   signal?: AbortSignal,
 ): Promise<OpenLink> {
-  const isRenewable = stored.signIn !== null && stored.signIn.tokens.refreshToken !== null;
-  const source = isRenewable ? createRenewedSource(context, link.id, stored) : createFixedSource(stored);
-  return openLinkFrom(context, link, source, signal);
+  return openLinkFrom(context, link, createSource(context, link, stored), signal);
 }
 
 /** Opens a link with a credential from elsewhere, such as one that is not to be renewed. */

@@ -2,7 +2,7 @@ import { NotFoundError, UsageError } from '../errors.ts';
 import type { LinkMethod } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction, Storage } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
-import { keepSignInClient } from './clients.ts';
+import { assertClientKept, keepSignInClient } from './clients.ts';
 import { createFixedSource } from './credential-source.ts';
 import { openAccess } from './host-access.ts';
 import { keepSecret } from './keep-secret.ts';
@@ -79,6 +79,7 @@ export async function linkAccount(context: OperationContext, request: LinkReques
   const now = context.clock.now();
 
   function settle(records: Records): Records {
+    assertClientKept(records, clientId);
     const name = request.name ?? chooseName(records, provider.id, identity.account.login);
     assertFreeName(records, name);
     const link: LinkRecord = {

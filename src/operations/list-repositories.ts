@@ -1,4 +1,4 @@
-import { NotFoundError } from '../errors.ts';
+import { GitlinkError, NotFoundError } from '../errors.ts';
 import type { Repository } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
@@ -41,12 +41,22 @@ export async function* listAllowedRepositories(
  *
  * @throws what the host answers.
  */
-export async function refreshRepositoryList(context: OperationContext, link: LinkRecord): Promise<void> {
+async function refreshRepositoryList(context: OperationContext, link: LinkRecord): Promise<void> {
   const provider = requireProvider(link);
   if (provider.hasHiddenProjects !== true || link.restriction.mode === 'unrestricted') return;
   context.reporter.status('Listing the repositories of the restriction…');
   const repositories = listAllowedRepositories(context, link, { namespace: null, search: null });
   for await (const repository of repositories) context.reporter.status(`Listing ${repository.fullName}…`);
+}
+
+/** The same beside other work, which stands whatever becomes of it. */
+export async function refreshQuietly(context: OperationContext, link: LinkRecord): Promise<void> {
+  try {
+    await refreshRepositoryList(context, link);
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    context.reporter.warn(`${link.name}: its repositories could not be listed: ${error.message}`);
+  }
 }
 
 function toListed({ id, fullName, project }: Repository): ListedRepository {

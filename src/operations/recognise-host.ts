@@ -48,7 +48,7 @@ export async function recogniseHost(
   if (foreignAnswer !== null) throw foreignAnswer;
   const wanted = candidates.map((provider) => provider.displayName).join(', ');
   throw new UsageError(`${toDisplayHost(base)} is not ${wanted}: it does not know the API.`, {
-    hint: 'Check the address. An instance below a path needs it: --host https://acme.dev/gitea',
+    hint: `Check the address; an instance below a path needs it. To find out what is there: gitlink link ${base}`,
   });
 }
 

@@ -2,8 +2,9 @@ import { GitlinkError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
+import { removeRepositoryList } from '../store/repository-list.ts';
 import type { OperationContext } from './context.ts';
-import { keepSignInClient } from './clients.ts';
+import { assertClientKept, keepSignInClient } from './clients.ts';
 import { createFixedSource } from './credential-source.ts';
 import { openAccess, openLink, openLinkWith } from './host-access.ts';
 import { getLink } from './find-link.ts';
@@ -72,15 +73,18 @@ export async function relink(
  */
 async function resolveRestriction(
   context: OperationContext,
-  { restriction }: LinkRecord,
+  { restriction, host }: LinkRecord,
   { verified, caFile }: RelinkRequest,
 ): Promise<Restriction | null> {
-  const { provider, description, credential, identity } = verified;
+  const { provider, description, credential, client, identity } = verified;
   if (restriction.mode === 'unrestricted' || isGitOnly(provider, identity)) return null;
   const { namespaces, repositories } = restriction;
-  if (repositories.every(({ id }) => id !== '')) return null;
+  // Ids mean nothing at another instance.
+  const isMoved = host !== description.host;
+  if (!isMoved && repositories.every(({ id }) => id !== '')) return null;
   const access = await openAccess(context, provider, description, createFixedSource(credential), {
     caFile,
+    client: client?.identity ?? null,
     account: identity.account,
   });
   const wish = { namespaces, repositories: repositories.map(({ fullName }) => fullName) };
@@ -102,7 +106,10 @@ async function replace(
   let replacedItem = link.credentialItem;
   const settle = (records: Records): Records => {
     // Another relink may have been faster: what the record names now is what is replaced.
-    replacedItem = getLink(records, link.id).credentialItem;
+    const before = getLink(records, link.id);
+    assertNotUnlinking(before);
+    assertClientKept(records, client);
+    replacedItem = before.credentialItem;
     const links = records.links.map((current): LinkRecord => {
       if (current.id !== link.id) return current;
       return {
@@ -110,7 +117,10 @@ async function replace(
         host: description.host,
         flavour: description.flavour,
         hostVersion: description.version,
-        account: identity.account.id === null ? current.account : { ...identity.account },
+        account:
+          identity.account.id === null && identity.account.login === null
+            ? current.account
+            : { ...identity.account },
         credentialKind: identity.credentialKind,
         method: request.method,
         credentialOrigin: request.origin,
@@ -136,8 +146,19 @@ async function replace(
 
   const isSame = old?.token.equals(credential.token) ?? false;
   const oldCredential = request.revokeOld && !isSame ? await revokeOld(context, link, old, client) : null;
-  await dropSecrets(context, link.storage, [replacedItem], (before) => before);
+  await dropQuietly(context, link, replacedItem);
+  if (link.host !== description.host) removeRepositoryList(context.directories.state, link.id);
   return { link: getLink(records, link.id), oldCredential };
+}
+
+/** The link has its new credential by now; the old secret is named by an intention until it can be removed. */
+async function dropQuietly(context: OperationContext, { storage }: LinkRecord, item: string): Promise<void> {
+  try {
+    await dropSecrets(context, storage, [item], (before) => before);
+  } catch (error) {
+    if (!(error instanceof GitlinkError)) throw error;
+    context.reporter.warn(`The old secret could not be removed from the ${storage}: ${error.message}`);
+  }
 }
 
 /** An access token that has expired may keep its sign-in from being ended. Best effort: the new credential is here. */
@@ -177,7 +198,7 @@ async function revokeOld(
     const { access } = await openLinkWith(context, link, old);
     return (await provider.revoke?.(access)) ?? null;
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    if (!(error instanceof GitlinkError)) throw error;
     return { outcome: 'failed', reason: error.message, pageUrl };
   }
 }

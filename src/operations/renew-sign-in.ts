@@ -1,4 +1,4 @@
-import { GitlinkError, UnsupportedError } from '../errors.ts';
+import { AuthError, ForbiddenError, GitlinkError, StorageError, UnsupportedError } from '../errors.ts';
 import { toDisplayHost } from '../http/base-url.ts';
 import { refreshTokens, SpentError, type RefreshOutcome } from '../oauth/refresh.ts';
 import { refreshUnderLock, type StoredTokens } from '../oauth/refresh-under-lock.ts';
@@ -47,6 +47,7 @@ interface OpenSignIn {
  * Renews a sign-in if that is still needed once nobody else does it: its access token is about to end, git said
  * that a server refused it, or it is the one that was refused just now.
  *
+ * @param opened - The link as whoever asks knows it: another credential that it has by now may be for another host.
  * @param refused - The access token that the host has just refused; null where only the clock asks.
  * @returns what is stored now.
  * @throws SpentError when a person must sign in again; the link says so from then on.
@@ -54,20 +55,20 @@ interface OpenSignIn {
  */
 export async function renewSignIn(
   context: RenewalContext,
-  linkId: string,
+  opened: LinkRecord,
   refused: Secret | null,
 ): Promise<StoredCredential> {
   const { clock, signal } = context;
-  let current = await openSignIn(context, linkId);
+  let current = await openSignIn(context, opened);
   const oauth = requireOAuth(requireProvider(current.link));
   const result = await refreshUnderLock({
     host: toDisplayHost(current.link.host),
     clock,
     signal,
     rules: oauth.refresh,
-    withLock: (work) => whileReplacing(context, linkId, work),
+    withLock: (work) => whileReplacing(context, opened.id, work),
     read: async () => {
-      current = await openSignIn(context, linkId);
+      current = await openSignIn(context, opened);
       return current.stored;
     },
     isNeeded: (tokens) =>
@@ -83,13 +84,29 @@ export async function renewSignIn(
     markSpent: (error) => markRevoked(context, current.link, error),
   });
   if (result.outcome === 'usable') return toStoredCredential(result.tokens);
-  if (result.outcome === 'failed') throw result.error;
+  if (result.outcome === 'failed') throw judgeFailure(result.error, refused, current.link);
   const { message, isInterrupted } = result.error;
   throw new SpentError(message, `Sign in again with: gitlink relink ${current.link.name}`, isInterrupted);
 }
 
-async function openSignIn(context: RenewalContext, linkId: string): Promise<OpenSignIn> {
-  const link = getLink(context.links.read(), linkId);
+/**
+ * A client that the host refuses says nothing about the sign-in, which may be good for as long as its access token
+ * lives. Where the host has refused that one, too, a person must act.
+ */
+function judgeFailure(error: GitlinkError, refused: Secret | null, { name }: LinkRecord): GitlinkError {
+  if (error.code !== 'auth') return error;
+  return refused === null
+    ? new ForbiddenError(error.message, { hint: error.hint })
+    : new AuthError(error.message, { hint: `${error.hint ?? ''} Then: gitlink relink ${name}`.trimStart() });
+}
+
+async function openSignIn(context: RenewalContext, opened: LinkRecord): Promise<OpenSignIn> {
+  const link = getLink(context.links.read(), opened.id);
+  if (link.credentialItem !== opened.credentialItem) {
+    throw new StorageError(`"${link.name}" was given another credential meanwhile.`, {
+      hint: 'Run the command again.',
+    });
+  }
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
   if (!item) throw secretMissing(link);

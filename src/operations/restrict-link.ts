@@ -5,7 +5,7 @@ import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { openLink, whileTrusted } from './host-access.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
-import { refreshRepositoryList } from './list-repositories.ts';
+import { refreshQuietly } from './list-repositories.ts';
 import { isOwned } from './remove-webhooks.ts';
 import { allows, coversNamespace, toHostRestriction, type RestrictionWish } from './restriction.ts';
 import { NotFoundError } from '../errors.ts';
@@ -64,7 +64,7 @@ export async function applyRestriction(
     restriction: change(current),
   }));
   if (!changed) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
-  await refreshRepositoryList(context, changed);
+  await refreshQuietly(context, changed);
   return changed;
 }
 

@@ -6,7 +6,7 @@ import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from '.
 import type { OperationContext } from './context.ts';
 import { isAccepted, type OpenLink } from './host-access.ts';
 import { whileReplacing } from './renew-sign-in.ts';
-import type { StoredCredential } from './stored-credential.ts';
+import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /**
  * Ends a link's credential at its host: a token by the provider's own way, a sign-in by its refresh token, because
@@ -27,12 +27,25 @@ export async function revokeCredential(context: OperationContext, open: OpenLink
   }
   const isRenewable = await isAccepted(() => source.get(null));
   return isRenewable
-    ? whileReplacing(context, link.id, () => endSignIn(context, link, provider, source.current))
+    ? whileReplacing(context, link.id, async () =>
+        endSignIn(context, link, provider, await readNewest(context, link, source.current)),
+      )
     : createImpossible(
         requireOAuth(provider),
         link,
         'it cannot be renewed any more, so it may be dead already',
       );
+}
+
+/** Another process may have renewed it since. */
+async function readNewest(
+  context: OperationContext,
+  { storage, credentialItem }: LinkRecord,
+  known: StoredCredential,
+): Promise<StoredCredential> {
+  const vault = await context.openVault(storage);
+  const item = (await vault.read([credentialItem])).get(credentialItem);
+  return item ? unpackCredential(item) : known;
 }
 
 /**

@@ -14,12 +14,18 @@ import type { OperationContext } from './context.ts';
 import { getLink } from './find-link.ts';
 import { isAccepted, openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
+import { assertNotUnlinking } from './link-faults.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
 import { findCredentialPage } from './revoke-credential.ts';
 import { nameCredentialItem, packCredential, type StoredCredential } from './stored-credential.ts';
 
 export type LinkRotation =
-  | { readonly outcome: 'rotated'; readonly link: LinkRecord; readonly old: OldToken }
+  | {
+      readonly outcome: 'rotated';
+      readonly link: LinkRecord;
+      /** Null for the access token of a sign-in, which ends by itself where the host does not end it at once. */
+      readonly old: OldToken | null;
+    }
   /** What a person does instead, and where. */
   | Extract<Rotation, { outcome: 'impossible' }>;
 
@@ -28,7 +34,7 @@ export type OldToken =
   Revocation | { readonly outcome: 'failed'; readonly reason: string; readonly pageUrl: string };
 
 /** A store that fails for a moment must not cost the only copy of a new token. */
-const storeTries = 3;
+const storeTries = 5;
 const storePauseMs = 1_000;
 
 export interface RotationRequest {
@@ -54,9 +60,13 @@ export async function rotateLink(
   const open = await openLink(context, link);
   const { signIn, token } = open.source.current;
   if (signIn === null) return whileReplacing(context, link.id, () => rotateToken(context, link.id, request));
+  if (signIn.tokens.refreshToken === null) {
+    const pageUrl = findCredentialPage(open.provider, link);
+    return { outcome: 'impossible', reason: 'the host gave nothing to renew this sign-in with', pageUrl };
+  }
   context.reporter.status('Renewing the sign-in…');
-  await renewSignIn(context, link.id, token);
-  return { outcome: 'rotated', link: getLink(context.links.read(), link.id), old: { outcome: 'revoked' } };
+  await renewSignIn(context, link, token);
+  return { outcome: 'rotated', link: getLink(context.links.read(), link.id), old: null };
 }
 
 async function rotateToken(
@@ -141,11 +151,9 @@ async function settleLostRotation(context: OperationContext, open: OpenLink, err
   try {
     wasReplaced = !(await isAccepted(() => open.provider.identify(open.access)));
   } catch {
-    await updateLink(context, link.id, (record) => ({
-      ...record,
-      status: 'unchecked',
-      statusReason: 'rotation',
-    }));
+    await updateLink(context, link.id, (record) =>
+      record.status === 'unlinking' ? record : { ...record, status: 'unchecked', statusReason: 'rotation' },
+    );
     throw new UnreachableError(
       `${link.host} went away during the rotation, so nobody knows whether it took place.`,
       {
@@ -158,16 +166,21 @@ async function settleLostRotation(context: OperationContext, open: OpenLink, err
 }
 
 async function markLost(context: OperationContext, link: LinkRecord): Promise<AuthError> {
-  await updateLink(context, link.id, (record) => ({
-    ...record,
-    status: 'revoked',
-    statusReason: 'rotation',
-    checkedAt: context.clock.now(),
-  }));
+  const checkedAt = context.clock.now();
+  await updateLink(context, link.id, (record) =>
+    record.status === 'unlinking'
+      ? record
+      : { ...record, status: 'revoked', statusReason: 'rotation', checkedAt },
+  );
   return new AuthError(
     `${link.host} replaced the token of "${link.name}", but its answer with the new one was lost.`,
     { hint: `Make a new token, then: gitlink relink ${link.name}` },
   );
+}
+
+/** Neither a store that fails for a moment nor Ctrl-C, which ends every wait for a lock, may cost the new token. */
+function mayPass({ code }: GitlinkError): boolean {
+  return code === 'storage' || code === 'cancelled';
 }
 
 async function keepRotated(
@@ -178,6 +191,7 @@ async function keepRotated(
   const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
   const renewed: StoredCredential = { ...source.current, token, signIn: null };
   const settle = (records: Records): Records => {
+    assertNotUnlinking(getLink(records, link.id));
     const changed = mapLink(records, link.id, (record) => ({
       ...record,
       credentialItem: item,
@@ -196,14 +210,13 @@ async function keepRotated(
     try {
       return getLink(await keepSecret(context, link.storage, item, packCredential(renewed), settle), link.id);
     } catch (error) {
-      if (!(error instanceof GitlinkError) || error.code !== 'storage') throw error;
+      if (!(error instanceof GitlinkError) || !mayPass(error)) throw error;
       if (tries === storeTries) {
         throw new StorageError(`${link.host} replaced the token, and the new one is lost: ${error.message}`, {
           cause: error,
           hint: `Make a new token, then: gitlink relink ${link.name}`,
         });
       }
-      // Ctrl-C does not cut it.
       await context.clock.sleep(storePauseMs);
     }
   }

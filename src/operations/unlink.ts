@@ -85,9 +85,11 @@ export async function unlink(
   const report: UnlinkReport = { steps: [], remaining: [], endingPage: null };
   // First, so that a secret store that does not answer changes nothing.
   const vault = await context.openVault(link.storage);
-  const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  await vault.read([link.credentialItem]);
   const current = await beginUnlinking(context, link.id);
   if (current === null) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
+  // What a relink or a rotation has put there until now; from here on none does.
+  const item = (await vault.read([current.credentialItem])).get(current.credentialItem);
   if (request.forget || item === undefined) {
     leaveHost(
       context,
@@ -127,12 +129,14 @@ export async function unlink(
 }
 
 /**
- * From here on git's helper no longer answers with the link. A run that makes webhooks is waited for, because
- * hooks that it made later would be left behind.
+ * From here on git's helper no longer answers with the link, and no other command gives it a credential. A run that
+ * makes webhooks or replaces the credential is waited for, because what it made later would be left behind.
  */
 function beginUnlinking(context: OperationContext, id: string): Promise<LinkRecord | null> {
   return context.withLock(`webhooks-${id}`, () =>
-    updateLink(context, id, (record) => ({ ...record, status: 'unlinking', statusReason: null })),
+    whileReplacing(context, id, () =>
+      updateLink(context, id, (record) => ({ ...record, status: 'unlinking', statusReason: null })),
+    ),
   );
 }
 

@@ -1,11 +1,12 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import { UsageError } from '../../errors.ts';
+import { CancelledError, exitCodes, UsageError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
 import { handOut } from '../../operations/hand-out.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
 import { withoutSecrets } from '../../operations/receiver-command.ts';
 import { createCommand, type Cli } from '../program.ts';
+import { maskInLogs, warnOfReach } from '../secret-output.ts';
 import type { Session } from '../session.ts';
 
 interface ExecFlags {
@@ -50,8 +51,10 @@ async function run(
   const file = program.includes('/') ? program : findExecutable(program, runtime);
   if (file === null) throw new UsageError(`${program} was not found on PATH.`);
   const link = await session.chooseLink(name);
-  const { token } = await handOut(context, link, flags.repo ?? null, 'exec');
+  const { token, reachesFurther } = await handOut(context, link, flags.repo ?? null, 'exec');
   reporter.clear();
+  if (reachesFurther) warnOfReach(session, link);
+  maskInLogs(session, token);
   const names =
     flags.env === undefined ? ['GITLINK_TOKEN', ...requireProvider(link).tokenVariables] : [flags.env];
   const secrets = Object.fromEntries(names.map((each) => [each, token.reveal()]));
@@ -60,11 +63,15 @@ async function run(
       stdio: 'inherit',
       env: { ...withoutSecrets(runtime.env), ...secrets },
     });
-    // Ctrl-C reaches the program by itself; what is sent to gitlink alone is passed on.
-    runtime.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+    // Ctrl-C reaches the program by itself; what ends gitlink alone is passed on.
+    runtime.signal.addEventListener('abort', () => endWith(child, runtime.signal.reason), { once: true });
     child.on('error', () => reject(new UsageError(`${program} cannot be started.`)));
     child.on('close', (code, signal) =>
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
     );
   });
+}
+
+function endWith(child: ChildProcess, reason: unknown): void {
+  if (reason instanceof CancelledError && reason.exitCode === exitCodes.terminated) child.kill('SIGTERM');
 }

@@ -1,7 +1,7 @@
 import { CancelledError, UsageError } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { createFixedSource } from '../../operations/credential-source.ts';
-import { refreshRepositoryList } from '../../operations/list-repositories.ts';
+import { refreshQuietly } from '../../operations/list-repositories.ts';
 import { assertFreeName, linkAccount } from '../../operations/link-account.ts';
 import {
   applyRestriction,
@@ -46,7 +46,10 @@ export function registerLink(cli: Cli): void {
     ['gitlink link https://git.acme.dev/acme/site', 'finds out what is there'],
     ['gitlink link gitea --host git.acme.dev --with-token --namespace acme < token.txt', 'in a script'],
   ])
-    .argument('[provider|url]', 'gitlab, gitea, forgejo, codeberg, or any address of the host')
+    .argument(
+      '[provider|url]',
+      'gitlab, bitbucket, bitbucket-dc, gitea, forgejo, codeberg, or any address of the host',
+    )
     .option('--name <name>', 'what to call the link');
   addCredentialFlags(command)
     .option('--namespace <namespace>', 'limit the link to this namespace (repeatable)', collectList)
@@ -76,9 +79,11 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   );
   const question = { ...place, caFile: flags.caFile ?? null, allowHttp: flags.allowHttp === true };
   const recognised = await recogniseWithConsent(session, question, isKnown);
+  const commandLine = `gitlink link ${recognised.provider.id} --host ${recognised.description.host}`;
   const wish = {
     flags,
     storage,
+    commandLine,
     repositories: flags.repo ?? [],
     namespaces: flags.namespace ?? [],
     usualMethod: null,
@@ -110,7 +115,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
     `Linked ${made.account.login ?? 'an unknown account'} at ${toShortHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
   );
   const limited = made.method === 'token' ? made : await offerRestriction(session, made, flags);
-  if (limited === made) await refreshRepositoryList(context, made);
+  if (limited === made) await refreshQuietly(context, made);
   await offerGit(session, limited, flags.setupGit);
   output.document({ link: describeLinks(context, [limited])[0] });
 }
@@ -162,7 +167,11 @@ function warnAboutTwin(
     ({ host, account }) =>
       host === description.host && account.id !== null && account.id === identity.account.id,
   );
-  if (twin) session.reporter.warn(`"${twin.name}" is a link of the same account.`);
+  if (twin) {
+    session.reporter.warn(
+      `"${twin.name}" is a link of the same account. Where both fit, git gets neither; to replace its credential instead: gitlink relink ${twin.name}`,
+    );
+  }
 }
 
 /** @returns null where no flag limits the link. */
@@ -193,8 +202,18 @@ async function chooseRestriction(
 
 /** The same for a link that stands already, because a sign-in is kept as soon as it is there. */
 async function offerRestriction(session: Session, link: LinkRecord, flags: LinkFlags): Promise<LinkRecord> {
-  if (readRestriction(flags) !== null || !(await wantsRestriction(session))) return link;
+  if (readRestriction(flags) !== null) return link;
   const { context } = session;
+  try {
+    if (!(await wantsRestriction(session))) return link;
+  } catch (error) {
+    if (error instanceof CancelledError) {
+      session.reporter.warn(
+        `"${link.name}" stays linked, for everything. To undo that: gitlink unlink ${link.name}`,
+      );
+    }
+    throw error;
+  }
   const namespaces = await chooseNamespaces(session, await listReachableNamespaces(context, link));
   if (namespaces.length === 0) {
     session.reporter.note(`Nothing was chosen, so nothing is limited. Later: gitlink restrict ${link.name}`);

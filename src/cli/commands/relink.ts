@@ -50,6 +50,7 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
   const wish = {
     flags: { ...flags, ...(caFile === null ? {} : { caFile }) },
     storage: link.storage,
+    commandLine: `gitlink relink ${link.name}`,
     repositories: link.restriction.mode === 'restricted' ? namesOf(link.restriction) : [],
     namespaces: link.account.kind === 'user' || link.account.login === null ? [] : [link.account.login],
     usualMethod: link.method,

@@ -56,7 +56,10 @@ async function restrict(
   const { restriction } = changed;
   const stranded = findStrandedWebhooks(context, changed, restriction);
   const [document] = describeLinks(context, [changed]);
-  if (document) reporter.note(`"${link.name}" may now be used for: ${describeAccess(document)}.`);
+  if (document)
+    reporter.note(
+      `"${link.name}" may now be used for: ${restriction.mode === 'unrestricted' ? 'everything' : describeAccess(document)}.`,
+    );
   if (restriction.mode === 'restricted') {
     reporter.note('gitlink enforces this itself: the token can still do more when it is used elsewhere.');
   }

@@ -41,13 +41,15 @@ async function run(session: Session, name: string | undefined, flags: RotateFlag
       ? ''
       : `, good until ${new Date(rotated.expiresAt).toISOString().slice(0, 10)}`;
   reporter.note(`"${rotated.name}" has a new token at ${toShortHost(rotated.host)}${until}.`);
-  if (old.outcome === 'impossible' || old.outcome === 'failed') {
+  if (old === null) {
+    reporter.note('It is a sign-in: its old access token ends by itself, if it has not ended already.');
+  } else if (old.outcome === 'impossible' || old.outcome === 'failed') {
     reporter.warn(`The old one may still work: ${old.reason}. Delete it at ${old.pageUrl}`);
   } else {
     reporter.note('The old one is dead.');
   }
   output.document({ link: describeLinks(context, [rotated])[0] });
-  return old.outcome === 'failed' ? exitCodes.partial : exitCodes.done;
+  return old?.outcome === 'failed' ? exitCodes.partial : exitCodes.done;
 }
 
 /** @throws UnsupportedError without a terminal, with the page and the command that takes the new token. */

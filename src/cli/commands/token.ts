@@ -2,7 +2,7 @@ import { UnsupportedError } from '../../errors.ts';
 import { handOut } from '../../operations/hand-out.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
 import { createCommand, type Cli } from '../program.ts';
-import { printSecret } from '../secret-output.ts';
+import { printSecret, warnOfReach } from '../secret-output.ts';
 
 export interface TokenFlags {
   readonly repo?: string;
@@ -31,11 +31,7 @@ export function registerToken(cli: Cli): void {
           );
         }
         const handed = await handOut(session.context, link, flags.repo ?? null, 'token');
-        if (handed.reachesFurther) {
-          session.reporter.warn(
-            `gitlink looks at the restriction of "${link.name}", the host does not: the token itself reaches further.`,
-          );
-        }
+        if (handed.reachesFurther) warnOfReach(session, link);
         const expiresAt = handed.expiresAt === null ? null : new Date(handed.expiresAt).toISOString();
         printSecret(session, handed.token, { token: handed.token.reveal(), expiresAt });
       }),

@@ -85,7 +85,7 @@ export interface NewConsumer {
 const usualScopes = ['account', 'project', 'repository:write', 'pullrequest', 'webhook'];
 
 /** Where nothing is said, a port that is never listened on: tests that come back name theirs. */
-const defaultCallback = 'http://127.0.0.1:53682/callback';
+const defaultCallback = 'http://127.0.0.1:34119/callback';
 
 /**
  * Registers a consumer, as a person does on the page of a workspace.
