@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GiteaSimulator } from '../simulators/gitea/server.ts';
-import { askHelper, toRequest } from '../support/ask-git.ts';
+import { askHelper, changeLinks, toRequest } from '../support/ask-git.ts';
 import { addToken, startGitea, usualScopes } from '../support/linked.ts';
 import { createSandbox, type Sandbox } from '../support/sandbox.ts';
 
@@ -124,6 +124,37 @@ describe('several accounts at one host', () => {
     expect(await whoAnswers(accounts, url)).toBe('ada');
   });
 
+  test('C6: a name that another repository has taken gets nothing, once that was listed', async () => {
+    const accounts = await createTwoAccounts({ ada: ['--repo', 'ada/site'] });
+    const { sandbox, gitea } = accounts;
+    const repositories = [...gitea.state.repositories.values()];
+    const [site, notes] = ['site', 'notes'].map((name) => repositories.find((each) => each.name === name));
+    if (site && notes) {
+      Object.assign(site, { name: 'page' });
+      Object.assign(notes, { name: 'site' });
+    }
+    await sandbox.run(['restrict', 'bob', 'bob']);
+    await sandbox.run(['repos', 'ada']);
+    expect(await whoAnswers(accounts, `${gitea.url}/ada/site.git`)).toBe(null);
+    expect(await whoAnswers(accounts, `${gitea.url}/ada/page.git`)).toBe('ada');
+    expect(await sandbox.run(['exec', 'ada', '--repo', 'ada/site', '--', 'true'])).toMatchObject({
+      exitCode: 6,
+    });
+  });
+
+  test('a setting that names no link gets nothing, and says so', async () => {
+    const accounts = await createTwoAccounts();
+    const { sandbox, gitea } = accounts;
+    const clone = join(sandbox.home, 'clone');
+    await sandbox.runProgram('git', ['init', '--quiet', clone]);
+    await sandbox.run(['setup-git', '--local', '--link', 'bob'], { cwd: clone });
+    await sandbox.run(['rename', 'bob', 'robert']);
+    const url = `${gitea.url}/ada/site.git`;
+    const run = await askHelper(sandbox, 'git-credential-gitlink', 'get', toRequest(url), { cwd: clone });
+    expect(run.stdout).toBe('');
+    expect(run.stderr).toContain('names "bob", which is no link');
+  });
+
   test('ssh, and what is no address, is exit 2', async () => {
     const { sandbox } = await createTwoAccounts();
     for (const url of ['git@git.acme.dev:acme/api.git', 'acme/api', 'ftp://git.acme.dev/x']) {
@@ -155,6 +186,20 @@ describe('token and exec', () => {
     expect(await run()).toMatchObject({ exitCode: 6 });
     expect(await run('--repo', 'ada/site')).toMatchObject({ exitCode: 6 });
     expect(await run('--repo', 'acme/api')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('a credential that has ended is given to nobody: exit 4', async () => {
+    const { sandbox } = await createTwoAccounts();
+    changeLinks(sandbox, (links) => links.map((link) => ({ ...link, expiresAt: Date.now() - 1 })));
+    const run = await sandbox.run(['exec', 'ada', '--', 'true']);
+    expect(run).toMatchObject({ exitCode: 4 });
+    expect(run.stderr).toContain('gitlink relink ada');
+  });
+
+  test("flags with a value may stand before exec; its own arguments are nobody else's", async () => {
+    const { sandbox } = await createTwoAccounts();
+    const args = ['--config-dir', sandbox.configDirectory, 'exec', 'ada', '--', 'echo', '--token=x'];
+    expect(await sandbox.run(args)).toMatchObject({ exitCode: 0, stdout: '--token=x\n' });
   });
 
   test("exec: the child's environment only, its exit code, its arguments as they are", async () => {

@@ -220,6 +220,49 @@ describe('which client', () => {
   });
 });
 
+describe('a link that gets another credential while it is in use', () => {
+  test('two clients do not stand in the way of a token', async () => {
+    const { sandbox, gitea } = await createWithClient();
+    const second = gitea.oauth.addApplication({ name: 'second' });
+    sandbox.guard(second.clientSecret);
+    await sandbox.run(['client', 'add', 'gitea', '--host', gitea.url, '--client-id', second.clientId]);
+    const token = sandbox.guard(addToken(gitea, ['read:user']));
+    expect(await sandbox.run(linkArgs(gitea, '--with-token'), { input: token })).toMatchObject({
+      exitCode: 0,
+    });
+  });
+
+  test('Promise 2: what the new host issued never goes to the old one', async () => {
+    const { sandbox, gitea } = await createWithClient();
+    expect((await runWithBrowser(sandbox, linkArgs(gitea))).exitCode).toBe(0);
+    const other = await startGitea();
+    const { clientId, clientSecret } = other.oauth.addApplication();
+    sandbox.guard(clientSecret);
+    const add = ['client', 'add', 'gitea', '--host', other.url, '--client-id', clientId];
+    await sandbox.run(add);
+    gitea.setLatency(6_000);
+    const listing = sandbox.run(['repos']);
+    await expect.poll(() => gitea.requests.some(({ path }) => path.includes('/user/repos'))).toBe(true);
+    const moved = await runWithBrowser(sandbox, [
+      'relink',
+      '--host',
+      other.url,
+      '--method',
+      'oauth',
+      '--no-revoke-old',
+    ]);
+    expect(moved, moved.stderr).toMatchObject({ exitCode: 0 });
+    const known = gitea.requests.length;
+    gitea.oauth.revokeGrants('ada');
+    const run = await listing;
+    // The old host's answer came before its grant ended, or the command stops: nothing new is sent there.
+    expect([0, 8]).toContain(run.exitCode);
+    expect(gitea.requests.slice(known).every(({ authorization }) => authorization?.tokenId !== null)).toBe(
+      true,
+    );
+  });
+});
+
 describe('client', () => {
   test('create: the host registers it with a token that is not kept, and signing in works', async () => {
     const gitea = await startGitea();
