@@ -81,7 +81,7 @@ export async function registerByHand(
   flags: ClientFlags,
 ): Promise<SignInClient> {
   const { provider, description } = recognised;
-  const { reporter, prompter, context } = session;
+  const { reporter, prompter } = session;
   const support = requireOAuth(provider);
   const { url, fields } = support.registration(
     description.host,
@@ -99,7 +99,6 @@ export async function registerByHand(
   await openPage(session, url);
   const id = await prompter.ask('Client id (Application ID)', '--client-id');
   const secret = await prompter.askSecret('Client secret (empty if there is none)', '--client-secret-file');
-  context.reporter.status('');
   const identity = { id, secret: secret.length === 0 ? null : secret };
   return { identity, record: null, callbackPort: flags.callbackPort ?? null };
 }

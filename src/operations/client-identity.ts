@@ -1,4 +1,4 @@
-import { NotFoundError, StorageError, UnsupportedError } from '../errors.ts';
+import { StorageError, UnsupportedError } from '../errors.ts';
 import { toDisplayHost } from '../http/base-url.ts';
 import type { OAuthClient } from '../oauth/oauth-client.ts';
 import type { ClientIdentity, OAuthSupport } from '../providers/oauth-support.ts';
@@ -18,16 +18,10 @@ export interface SignInClient {
 /**
  * Finds the client that a link was signed in with.
  *
- * @returns null for a link that was made without one.
- * @throws NotFoundError when the client is not in the records any more.
+ * @returns null for a link that was made without one, or whose client is not in the records any more.
  */
 export function findClientOf(records: Records, link: LinkRecord): ClientRecord | null {
-  if (link.client === null) return null;
-  const found = records.clients.find(({ id }) => id === link.client);
-  if (found) return found;
-  throw new NotFoundError(`The client that "${link.name}" was signed in with is not known any more.`, {
-    hint: `Sign in again with: gitlink relink ${link.name}`,
-  });
+  return records.clients.find(({ id }) => id === link.client) ?? null;
 }
 
 /**

@@ -61,6 +61,8 @@ export async function renewSignIn(
   const { clock, signal } = context;
   let current = await openSignIn(context, opened);
   const oauth = requireOAuth(requireProvider(current.link));
+  // Asked before anything is marked as begun.
+  if (findClientOf(context.links.read(), current.link) === null) throw createClientMissing(current.link);
   const result = await refreshUnderLock({
     host: toDisplayHost(current.link.host),
     clock,
@@ -143,6 +145,12 @@ async function keepTokens(context: RenewalContext, open: OpenSignIn, tokens: Tok
   }
 }
 
+function createClientMissing({ name }: LinkRecord): AuthError {
+  return new AuthError(`The client that "${name}" was signed in with is not known any more.`, {
+    hint: `Sign in again with: gitlink relink ${name}`,
+  });
+}
+
 async function exchange(
   context: RenewalContext,
   link: LinkRecord,
@@ -150,7 +158,7 @@ async function exchange(
   tokens: TokenSet & { readonly refreshToken: Secret },
 ): Promise<RefreshOutcome> {
   const client = findClientOf(context.links.read(), link);
-  if (client === null) throw secretMissing(link);
+  if (client === null) throw createClientMissing(link);
   const identity = await readClientIdentity(context, client);
   const network = await context.openNetwork(link.caFile);
   const { parameters, repeatsRedirect } = oauth.refresh;

@@ -62,9 +62,10 @@ export async function endSignIn(
   const support = requireOAuth(provider);
   const { revocation } = support.toEndpoints(link.host);
   const client = findClientOf(context.links.read(), link);
-  if (revocation === null || client === null) {
+  if (revocation === null) {
     return createImpossible(support, link, `${provider.displayName} ends a sign-in on its page only`);
   }
+  if (client === null) return createImpossible(support, link, 'its client is not known any more');
   const identity = await readClientIdentity(context, client);
   const network = await context.openNetwork(link.caFile);
   const refreshToken = signIn?.tokens.refreshToken ?? null;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -311,6 +311,19 @@ describe('client', () => {
     expect(readRecords(sandbox)).toMatchObject({ links: [], clients: [], intents: [] });
     expect(gitea.state.oauth.applications.size).toBe(0);
   });
+});
+
+test('a link whose client has vanished says so, exit 4, and can be unlinked', async () => {
+  const { sandbox, gitea } = await createWithClient();
+  expect((await runWithBrowser(sandbox, linkArgs(gitea))).exitCode).toBe(0);
+  const path = join(sandbox.configDirectory, 'links.json');
+  writeFileSync(path, JSON.stringify({ ...readRecords(sandbox), clients: [] }));
+  gitea.oauth.endAccessTokens();
+  const run = await sandbox.run(['repos']);
+  expect(run).toMatchObject({ exitCode: 4 });
+  expect(run.stderr).toContain('gitlink relink gitea');
+  expect(await sandbox.run(['unlink', '--yes'])).toMatchObject({ exitCode: 0 });
+  expect(readRecords(sandbox)).toMatchObject({ links: [] });
 });
 
 describe('relink', () => {
