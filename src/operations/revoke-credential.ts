@@ -1,6 +1,6 @@
 import { revokeToken } from '../oauth/revocation.ts';
 import type { OAuthSupport } from '../providers/oauth-support.ts';
-import { signInKind, type Provider, type Revocation } from '../providers/provider.ts';
+import { signInKind, type HostAccess, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
@@ -15,16 +15,8 @@ import { unpackCredential, type StoredCredential } from './stored-credential.ts'
  * @throws GitlinkError when the host does not answer.
  */
 export async function revokeCredential(context: OperationContext, open: OpenLink): Promise<Revocation> {
-  const { link, provider, access, source } = open;
-  if (source.current.signIn === null) {
-    return (
-      (await provider.revoke?.(access)) ?? {
-        outcome: 'impossible',
-        reason: `${provider.displayName} has no way by API`,
-        pageUrl: findCredentialPage(provider, link),
-      }
-    );
-  }
+  const { link, provider, source } = open;
+  if (source.current.signIn === null) return endToken(open, null);
   const isRenewable = await isAccepted(() => source.get(null));
   return isRenewable
     ? whileReplacing(context, link.id, async () =>
@@ -35,6 +27,25 @@ export async function revokeCredential(context: OperationContext, open: OpenLink
         link,
         'it cannot be renewed any more, so it may be dead already',
       );
+}
+
+/**
+ * Ends a token by the provider's own way, where it has one.
+ *
+ * @param via the access of another link, which some hosts ask for; null for the token's own
+ * @throws GitlinkError when the host does not answer.
+ */
+export async function endToken(
+  { provider, access, link }: OpenLink,
+  via: HostAccess | null,
+): Promise<Revocation> {
+  return (
+    (await provider.revoke?.(access, via ?? undefined)) ?? {
+      outcome: 'impossible',
+      reason: `${provider.displayName} has no way by API`,
+      pageUrl: findCredentialPage(provider, link),
+    }
+  );
 }
 
 /** Another process may have renewed it since. */

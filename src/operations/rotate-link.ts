@@ -16,7 +16,7 @@ import { isAccepted, openLink, whileTrusted, type OpenLink } from './host-access
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking } from './link-faults.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
-import { findCredentialPage } from './revoke-credential.ts';
+import { endToken, findCredentialPage } from './revoke-credential.ts';
 import { nameCredentialItem, packCredential, type StoredCredential } from './stored-credential.ts';
 
 export type LinkRotation =
@@ -224,22 +224,16 @@ async function keepRotated(
 
 /** The link has the new token by now, so that a host that does not answer is told and not thrown. */
 async function endOld(
-  { provider, access, link }: OpenLink,
+  open: OpenLink,
   via: HostAccess | null,
   { endsOld }: Extract<Rotation, { outcome: 'rotated' }>,
 ): Promise<OldToken> {
   if (endsOld) return { outcome: 'revoked' };
-  const pageUrl = findCredentialPage(provider, link);
   try {
-    return (
-      (await provider.revoke?.(access, via ?? undefined)) ?? {
-        outcome: 'impossible',
-        reason: `${provider.displayName} has no way by API`,
-        pageUrl,
-      }
-    );
+    return await endToken(open, via);
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    const pageUrl = findCredentialPage(open.provider, open.link);
     return { outcome: 'failed', reason: error.message, pageUrl };
   }
 }
