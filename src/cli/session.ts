@@ -2,7 +2,7 @@ import { CancelledError, UsageError } from '../errors.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { findLink } from '../operations/find-link.ts';
 import { findDirectories, type Directories, type Runtime } from '../runtime.ts';
-import type { LinkRecord } from '../store/link-schema.ts';
+import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { createContext } from './create-context.ts';
 import { createOutput, type Output } from './output.ts';
 import { createPrompter, type Prompter } from './prompter.ts';
@@ -115,4 +115,10 @@ export async function assertConfirmed(session: Session, question: string): Promi
     });
   }
   if (!(await session.prompter.confirm(question, true))) throw new CancelledError('Nothing was changed.');
+}
+
+/** Finds where a new secret goes: where `--store` says, or the preference, or the keychain. */
+export async function chooseStorage({ context }: Session, given: Storage | undefined): Promise<Storage> {
+  if (given !== undefined) return given;
+  return (await context.openSettings()).get('store') === 'file' ? 'file' : 'keychain';
 }

@@ -1,4 +1,4 @@
-import { GitlinkError, StorageError, UsageError } from '../errors.ts';
+import { GitlinkError, UsageError } from '../errors.ts';
 import { SpentError } from '../oauth/refresh.ts';
 import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
@@ -8,7 +8,7 @@ import { openLinkWith } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
 import { refreshQuietly } from './list-repositories.ts';
 import { toStatusReason } from './renew-sign-in.ts';
-import { unpackCredential, type StoredCredential } from './stored-credential.ts';
+import { tryUnpackCredential, type StoredCredential } from './stored-credential.ts';
 import { isGitOnly, verifyGitCredential } from './verify-git-credential.ts';
 
 type Finding = Pick<LinkRecord, 'status' | 'statusReason'> & { readonly identity: Identity | null };
@@ -65,7 +65,7 @@ async function checkLink(
 ): Promise<Finding> {
   if (!secret) return { status: 'secretMissing', statusReason: link.storage, identity: null };
   try {
-    const credential = tryUnpack(secret);
+    const credential = tryUnpackCredential(secret);
     if (credential === null) return { status: 'secretMissing', statusReason: 'damaged', identity: null };
     if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
     const { provider, access } = await openLinkWith(context, link, credential);
@@ -78,15 +78,6 @@ async function checkLink(
       return { status: 'unreachable', statusReason: 'caFile', identity: null };
     }
     return toFinding(error, link);
-  }
-}
-
-function tryUnpack(secret: Secret): StoredCredential | null {
-  try {
-    return unpackCredential(secret);
-  } catch (error) {
-    if (error instanceof StorageError) return null;
-    throw error;
   }
 }
 

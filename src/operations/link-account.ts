@@ -3,13 +3,11 @@ import type { LinkMethod } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction, Storage } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 import { assertClientKept, keepSignInClient } from './clients.ts';
-import { createFixedSource } from './credential-source.ts';
-import { openAccess } from './host-access.ts';
 import { keepSecret } from './keep-secret.ts';
 import { nameCredentialItem, packCredential } from './stored-credential.ts';
 import { toHostRestriction, toUncheckedRestriction, type RestrictionWish } from './restriction.ts';
 import { isGitOnly } from './verify-git-credential.ts';
-import type { VerifiedCredential } from './verify-credential.ts';
+import { openVerified, type VerifiedCredential } from './verify-credential.ts';
 import { toInitialTarget } from './webhook-target.ts';
 
 const linkNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -128,12 +126,8 @@ async function findRestriction(
   { verified, restriction: wish, caFile }: LinkRequest,
 ): Promise<Restriction> {
   if (wish === null) return { mode: 'unrestricted' };
-  const { provider, description, credential, client, identity } = verified;
+  const { provider, identity } = verified;
   if (isGitOnly(provider, identity)) return toUncheckedRestriction(wish);
-  const access = await openAccess(context, provider, description, createFixedSource(credential), {
-    caFile,
-    client: client?.identity ?? null,
-    account: identity.account,
-  });
+  const access = await openVerified(context, verified, caFile);
   return toHostRestriction(provider, access, wish);
 }

@@ -1,21 +1,19 @@
 import { GitlinkError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
-import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
 import type { OperationContext } from './context.ts';
 import { assertClientKept, keepSignInClient } from './clients.ts';
-import { createFixedSource } from './credential-source.ts';
-import { openAccess, openLink, openLinkWith } from './host-access.ts';
+import { openLink, openLinkWith } from './host-access.ts';
 import { getLink } from './find-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, requireProvider } from './link-faults.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
 import { endSignIn, findCredentialPage } from './revoke-credential.ts';
-import type { VerifiedCredential } from './verify-credential.ts';
+import { openVerified, type VerifiedCredential } from './verify-credential.ts';
 import { isGitOnly } from './verify-git-credential.ts';
-import { nameCredentialItem, packCredential, unpackCredential } from './stored-credential.ts';
+import { nameCredentialItem, packCredential, tryUnpackCredential } from './stored-credential.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
 export interface RelinkRequest {
@@ -76,17 +74,13 @@ async function resolveRestriction(
   { restriction, host }: LinkRecord,
   { verified, caFile }: RelinkRequest,
 ): Promise<Restriction | null> {
-  const { provider, description, credential, client, identity } = verified;
+  const { provider, description, identity } = verified;
   if (restriction.mode === 'unrestricted' || isGitOnly(provider, identity)) return null;
   const { namespaces, repositories } = restriction;
   // Ids mean nothing at another instance.
   const isMoved = host !== description.host;
   if (!isMoved && repositories.every(({ id }) => id !== '')) return null;
-  const access = await openAccess(context, provider, description, createFixedSource(credential), {
-    caFile,
-    client: client?.identity ?? null,
-    account: identity.account,
-  });
+  const access = await openVerified(context, verified, caFile);
   const wish = { namespaces, repositories: repositories.map(({ fullName }) => fullName) };
   return toHostRestriction(provider, access, wish);
 }
@@ -99,7 +93,8 @@ async function replace(
 ): Promise<RelinkResult> {
   const { description, credential, identity } = request.verified;
   const vault = await context.openVault(link.storage);
-  const old = tryUnpack((await vault.read([link.credentialItem])).get(link.credentialItem));
+  // A damaged item is one of the reasons to relink.
+  const old = tryUnpackCredential((await vault.read([link.credentialItem])).get(link.credentialItem));
   const newSecret = packCredential(credential);
   const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
 
@@ -168,16 +163,6 @@ async function bringToLife(context: OperationContext, link: LinkRecord): Promise
     await (await openLink(context, link)).source.get(null);
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
-  }
-}
-
-/** A damaged item is one of the reasons to relink. */
-function tryUnpack(item: Secret | undefined): StoredCredential | null {
-  try {
-    return item ? unpackCredential(item) : null;
-  } catch (error) {
-    if (error instanceof GitlinkError) return null;
-    throw error;
   }
 }
 

@@ -49,6 +49,16 @@ export function unpackCredential(item: Secret): StoredCredential {
   };
 }
 
+/** The same where a damaged item is one of the things that can be; null for that, and for none. */
+export function tryUnpackCredential(item: Secret | undefined): StoredCredential | null {
+  try {
+    return item ? unpackCredential(item) : null;
+  } catch (error) {
+    if (error instanceof StorageError) return null;
+    throw error;
+  }
+}
+
 interface PackedCredential {
   readonly kind: unknown;
   readonly token: unknown;

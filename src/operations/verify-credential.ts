@@ -1,4 +1,4 @@
-import type { HostDescription, Identity, Provider } from '../providers/provider.ts';
+import type { HostAccess, HostDescription, Identity, Provider } from '../providers/provider.ts';
 import type { SignInClient } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
 import { createFixedSource } from './credential-source.ts';
@@ -49,6 +49,19 @@ export async function verifyCredential(
     client,
     identity: withSignIn(identity, credential),
   };
+}
+
+/** Makes the way to the host for a credential that is verified and not stored yet. */
+export function openVerified(
+  context: OperationContext,
+  { provider, description, credential, client, identity }: VerifiedCredential,
+  caFile: string | null,
+): Promise<HostAccess> {
+  return openAccess(context, provider, description, createFixedSource(credential), {
+    caFile,
+    client: client?.identity ?? null,
+    account: identity.account,
+  });
 }
 
 /** What the token endpoint told, where the host's API does not. */

@@ -8,7 +8,7 @@ import { describeRegistration, registerByHand, registerByToken } from '../choose
 import { readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts';
 import { toShortHost } from '../link-view.ts';
 import { createChoice, createCommand, type Cli } from '../program.ts';
-import { assertConfirmed, type Session } from '../session.ts';
+import { assertConfirmed, chooseStorage, type Session } from '../session.ts';
 import { recogniseWithConsent } from '../sign-in.ts';
 import { printTable, type Column } from '../table.ts';
 
@@ -107,7 +107,7 @@ function list(session: Session): void {
 }
 
 async function add(session: Session, word: string | undefined, flags: ClientCommandFlags): Promise<void> {
-  const storage = await chooseStorage(session, flags);
+  const storage = await chooseStorage(session, flags.store);
   const recognised = await recognise(session, word, flags);
   const { provider, description } = recognised;
   requireOAuth(provider);
@@ -130,7 +130,7 @@ async function add(session: Session, word: string | undefined, flags: ClientComm
 
 async function create(session: Session, word: string | undefined, flags: ClientCommandFlags): Promise<void> {
   const { context, prompter, reporter } = session;
-  const storage = await chooseStorage(session, flags);
+  const storage = await chooseStorage(session, flags.store);
   const recognised = await recognise(session, word, flags);
   const { provider, description } = recognised;
   requireOAuth(provider);
@@ -205,11 +205,6 @@ async function recognise(
     allowHttp: flags.allowHttp === true,
   };
   return recogniseWithConsent(session, question, true);
-}
-
-async function chooseStorage({ context }: Session, flags: ClientCommandFlags): Promise<Storage> {
-  if (flags.store !== undefined) return flags.store;
-  return (await context.openSettings()).get('store') === 'file' ? 'file' : 'keychain';
 }
 
 function readToken(session: Session, flags: ClientCommandFlags): ReturnType<typeof readGivenSecret> {

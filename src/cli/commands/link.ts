@@ -1,6 +1,5 @@
 import { CancelledError, UsageError } from '../../errors.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
-import { createFixedSource } from '../../operations/credential-source.ts';
 import { refreshQuietly } from '../../operations/list-repositories.ts';
 import { assertFreeName, linkAccount } from '../../operations/link-account.ts';
 import {
@@ -8,10 +7,9 @@ import {
   listReachableNamespaces,
   prepareRestriction,
 } from '../../operations/restrict-link.ts';
-import type { VerifiedCredential } from '../../operations/verify-credential.ts';
+import { openVerified, type VerifiedCredential } from '../../operations/verify-credential.ts';
 import { isGitOnly } from '../../operations/verify-git-credential.ts';
 import type { RestrictionWish } from '../../operations/restriction.ts';
-import { openAccess } from '../../operations/host-access.ts';
 import type { Namespace } from '../../providers/provider.ts';
 import { findProvider, providers } from '../../providers/registry.ts';
 import type { LinkRecord, Storage } from '../../store/link-schema.ts';
@@ -25,7 +23,7 @@ import {
 import { offerGit } from '../git-setup.ts';
 import { findRemoteHosts } from '../remote-hosts.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
-import type { Session } from '../session.ts';
+import { chooseStorage, type Session } from '../session.ts';
 import { recogniseWithConsent, signIn } from '../sign-in.ts';
 import { toShortHost } from '../link-view.ts';
 
@@ -71,7 +69,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   if (flags.name !== undefined) assertFreeName(records, flags.name);
   const place = await choosePlace(session, word, flags);
   // Before anything is asked or opened: a credential that cannot be kept shall not be made.
-  const storage = await chooseStorage(session, flags);
+  const storage = await chooseStorage(session, flags.store);
   await (await context.openVault(storage)).check();
 
   const isKnown = records.links.some(
@@ -152,12 +150,6 @@ async function askForHost(session: Session, word: string | undefined): Promise<s
   return session.prompter.ask('Which host? (such as git.acme.dev)', '--host', suggested);
 }
 
-async function chooseStorage({ context }: Session, flags: LinkFlags): Promise<Storage> {
-  if (flags.store !== undefined) return flags.store;
-  const preferred = (await context.openSettings()).get('store');
-  return preferred === 'file' ? 'file' : 'keychain';
-}
-
 function warnAboutTwin(
   session: Session,
   { description, identity }: VerifiedCredential,
@@ -187,14 +179,9 @@ async function chooseRestriction(
 ): Promise<RestrictionWish | null> {
   const wish = readRestriction(flags);
   if (wish !== null || !(await wantsRestriction(session))) return wish;
-  const { provider, description, credential, identity } = verified;
-  const source = createFixedSource(credential);
-  const access = await openAccess(session.context, provider, description, source, {
-    caFile: flags.caFile ?? null,
-    account: identity.account,
-  });
+  const access = await openVerified(session.context, verified, flags.caFile ?? null);
   const namespaces: Namespace[] = [];
-  for await (const namespace of provider.listNamespaces(access)) namespaces.push(namespace);
+  for await (const namespace of verified.provider.listNamespaces(access)) namespaces.push(namespace);
   const chosen = await chooseNamespaces(session, namespaces);
   if (chosen.length === 0) throw new CancelledError('Nothing was chosen, so nothing was linked.');
   return { namespaces: chosen, repositories: [] };
