@@ -42,7 +42,7 @@ export async function chooseWay(
   if (wish.method === 'device') return 'code';
   if (!wish.opensBrowser) return 'paste';
   if (obstacle === null) return 'browser';
-  const hasCode = requireOAuth(provider).toEndpoints(description.host).device !== null;
+  const hasCode = requireOAuth(provider).toEndpoints(description).device !== null;
   const ways = [
     ...(hasCode
       ? [{ value: 'code', label: 'Enter a code in a browser on any machine', flag: '--method device' }]

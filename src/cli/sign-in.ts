@@ -6,6 +6,7 @@ import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operat
 import { verifyCredential, type VerifiedCredential } from '../operations/verify-credential.ts';
 import { verifyGitCredential } from '../operations/verify-git-credential.ts';
 import { toPrintable } from '../printable.ts';
+import type { SignInPlace } from '../providers/oauth-support.ts';
 import type { AccountKind, Capability, LinkMethod, Provider } from '../providers/provider.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { chooseWay, signInBy } from './browser-sign-in.ts';
@@ -181,7 +182,7 @@ async function chooseMethod(
   const hasToken = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
   if (method === 'oauth' || method === 'device') {
     if (hasToken) throw new UsageError(`A token is given, and --method ${method} takes none.`);
-    assertOffers(provider, description.host, method);
+    assertOffers(provider, description, method);
     return method;
   }
   if (hasToken || !provider.oauth) return 'token';
@@ -202,8 +203,8 @@ async function chooseMethod(
 }
 
 /** @throws UnsupportedError for a way of signing in that the host does not have. */
-function assertOffers(provider: Provider, host: string, method: 'oauth' | 'device'): void {
-  const endpoints = requireOAuth(provider).toEndpoints(host);
+function assertOffers(provider: Provider, place: SignInPlace, method: 'oauth' | 'device'): void {
+  const endpoints = requireOAuth(provider).toEndpoints(place);
   if (method === 'oauth' || endpoints.device !== null) return;
   throw new UnsupportedError(`${provider.displayName} does not sign in by a code.`, {
     hint: 'Sign in with a browser (--method oauth) or use a token (--method token).',

@@ -1,7 +1,7 @@
 import { StorageError, UnsupportedError } from '../errors.ts';
 import { toDisplayHost } from '../http/base-url.ts';
 import type { OAuthClient } from '../oauth/oauth-client.ts';
-import type { ClientIdentity, OAuthSupport } from '../providers/oauth-support.ts';
+import type { ClientIdentity, OAuthSupport, SignInPlace } from '../providers/oauth-support.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ClientRecord, LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
@@ -45,20 +45,20 @@ export async function readClientIdentity(
 
 /** The client as the flows of `oauth/` want it. A secret is sent wherever there is one. */
 export function toOAuthClient(
-  host: string,
+  place: SignInPlace,
   support: OAuthSupport,
   { id, secret }: ClientIdentity,
 ): OAuthClient {
   return {
-    host: toDisplayHost(host),
+    host: toDisplayHost(place.host),
     // No provider's host names its issuer with a callback today; one that begins to is judged by its origin.
     issuer: null,
     sendsIssuer: false,
-    tokenEndpoint: support.toEndpoints(host).token,
+    tokenEndpoint: support.toEndpoints(place).token,
     clientId: id,
     clientSecret: secret,
     clientAuthentication: secret === null ? 'none' : support.clientAuthentication,
-    explain: (failure) => support.explainRefusal?.(host, failure) ?? null,
+    explain: (failure) => support.explainRefusal?.(place.host, failure) ?? null,
   };
 }
 

@@ -50,6 +50,7 @@ export async function keepClient(
       storage: secretItem === null ? (replaced?.storage ?? storage) : storage,
       registrationId: request.registrationId ?? replaced?.registrationId ?? null,
       callbackPort: request.callbackPort ?? replaced?.callbackPort ?? null,
+      app: replaced?.app ?? null,
       createdAt: replaced?.createdAt ?? context.clock.now(),
     };
     return { ...records, clients: [...records.clients.filter((each) => each.id !== record.id), record] };

@@ -106,7 +106,7 @@ export async function openLinkFrom(
   signal?: AbortSignal,
 ): Promise<OpenLink> {
   const provider = requireProvider(link);
-  const description = { host: link.host, flavour: link.flavour, version: link.hostVersion };
+  const description = describeHost(link);
   const client = findClientOf(context.links.read(), link);
   const access = await openAccess(context, provider, description, source, {
     caFile: link.caFile,
@@ -115,6 +115,12 @@ export async function openLinkFrom(
     ...(signal ? { signal } : {}),
   });
   return { link, provider, access, source };
+}
+
+/** What the link's host said of itself. */
+export function describeHost(link: LinkRecord): HostDescription {
+  const { host, flavour, hostVersion, organization, tenant } = link;
+  return { host, flavour, version: hostVersion, organization, tenant };
 }
 
 /**

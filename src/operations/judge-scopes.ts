@@ -29,13 +29,14 @@ export function judgeScopes(
 ): ScopeJudgement | null {
   if (granted === null) return null;
   const capabilities = [...new Set([...alwaysWanted, ...wanted])];
-  const needed = [...new Set(capabilities.flatMap((capability) => provider.scopes[capability] ?? []))];
+  const table = provider.scopesOf?.(credentialKind) ?? provider.scopes;
+  const needed = [...new Set(capabilities.flatMap((capability) => table[capability] ?? []))];
   const { missing, excess } = provider.compareScopes(granted, needed, credentialKind);
   return {
     needed: needed.sort(),
     missing: missing.map((scope) => ({
       scope,
-      neededFor: capabilities.filter((capability) => provider.scopes[capability]?.includes(scope)),
+      neededFor: capabilities.filter((capability) => table[capability]?.includes(scope)),
     })),
     excess,
   };

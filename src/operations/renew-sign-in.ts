@@ -166,7 +166,7 @@ async function exchange(
   const rules = repeatsRedirect
     ? { ...oauth.refresh, parameters: { ...parameters, redirect_uri: redirectUri } }
     : oauth.refresh;
-  return refreshTokens(toOAuthClient(link.host, oauth, identity), network, rules, tokens);
+  return refreshTokens(toOAuthClient(link, oauth, identity), network, rules, tokens);
 }
 
 /** The record is written only where it would say something else than before. */

@@ -71,7 +71,7 @@ export async function endSignIn(
   { token, signIn }: StoredCredential,
 ): Promise<Revocation> {
   const support = requireOAuth(provider);
-  const { revocation } = support.toEndpoints(link.host);
+  const { revocation } = support.toEndpoints(link);
   const client = findClientOf(context.links.read(), link);
   if (revocation === null) {
     return createImpossible(support, link, `${provider.displayName} ends a sign-in on its page only`);
@@ -80,7 +80,7 @@ export async function endSignIn(
   const identity = await readClientIdentity(context, client);
   const network = await context.openNetwork(link.caFile);
   const refreshToken = signIn?.tokens.refreshToken ?? null;
-  const ended = await revokeToken(toOAuthClient(link.host, support, identity), network, revocation, {
+  const ended = await revokeToken(toOAuthClient(link, support, identity), network, revocation, {
     value: refreshToken ?? token,
     kind: refreshToken === null ? 'access_token' : 'refresh_token',
   });

@@ -59,7 +59,7 @@ export async function signInWithBrowser<T>(
     ...hooks,
     client,
     network,
-    authorizationEndpoint: support.toEndpoints(request.description.host).authorization,
+    authorizationEndpoint: support.toEndpoints(request.description).authorization,
     scope,
     redirect: toRedirect(support.redirect, request.client.callbackPort),
     timeoutHint: explainTimeout(support, request.client),
@@ -80,7 +80,7 @@ export async function signInWithCode<T>(
 ): Promise<T> {
   const { support, client, network, scope } = await prepare(context, request);
   const { host } = request.description;
-  const { device } = support.toEndpoints(host);
+  const { device } = support.toEndpoints(request.description);
   if (device === null) throw new InternalError(`${request.provider.displayName} does not sign in by a code.`);
   let made: { readonly value: T } | null = null;
   await signInByDevice({
@@ -104,7 +104,7 @@ async function prepare(
   const support = requireOAuth(provider);
   return {
     support,
-    client: toOAuthClient(description.host, support, client.identity),
+    client: toOAuthClient(description, support, client.identity),
     network: await context.openNetwork(caFile),
     scope: scopes.length === 0 ? null : scopes.join(' '),
   };
@@ -144,7 +144,7 @@ async function settle<T>(
 /** What cannot be used shall not stay alive at the host. Whatever goes wrong here is less than what did before. */
 async function takeBack(context: OperationContext, request: SignInRequest, tokens: TokenSet): Promise<void> {
   const { support, client, network } = await prepare(context, request);
-  const { revocation } = support.toEndpoints(request.description.host);
+  const { revocation } = support.toEndpoints(request.description);
   if (revocation === null) {
     context.reporter.note(
       `What was allowed at the host stands until you end it at ${support.grantsPage(request.description.host)}`,

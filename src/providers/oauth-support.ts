@@ -1,7 +1,7 @@
 import type { GitlinkError } from '../errors.ts';
 import type { HostClient } from '../http/host-client.ts';
 import type { Secret } from '../secret.ts';
-import type { Capability, HostAccess } from './provider.ts';
+import type { Capability, HostAccess, HostDescription, Revocation } from './provider.ts';
 
 /** A client that is registered at a host, as its requests name it. */
 export interface ClientIdentity {
@@ -9,6 +9,9 @@ export interface ClientIdentity {
   /** Null for a public client that was given none. */
   readonly secret: Secret | null;
 }
+
+/** What the addresses of signing in are built from. */
+export type SignInPlace = Pick<HostDescription, 'host' | 'organization' | 'tenant'>;
 
 /** Where a host signs people in: built from its address, never taken from an answer. */
 export interface OAuthEndpoints {
@@ -57,6 +60,12 @@ export interface CreatedClient {
   readonly registrationId: string;
 }
 
+/** What a sign-in consists of. */
+export interface SignInTokens {
+  readonly accessToken: Secret;
+  readonly refreshToken: Secret | null;
+}
+
 /** Signing in by OAuth 2.0: the data of a host, and the few calls that are its own. */
 export interface OAuthSupport {
   readonly redirect: RegisteredRedirect;
@@ -66,7 +75,7 @@ export interface OAuthSupport {
   readonly clientAuthentication: 'post' | 'basic';
   readonly refresh: RefreshPolicy;
 
-  toEndpoints(host: string): OAuthEndpoints;
+  toEndpoints(place: SignInPlace): OAuthEndpoints;
 
   /**
    * Whether the host signs people in by OAuth now. Absent where it always does.
@@ -102,6 +111,13 @@ export interface OAuthSupport {
 
   /** Deletes a registration, which ends every sign-in made with it. One that is not there is success. */
   deleteClient?(access: HostAccess, registrationId: string): Promise<'removed' | 'gone'>;
+
+  /**
+   * Ends a sign-in by the host's own API, where it has that instead of RFC 7009.
+   *
+   * @param api - A client of the host's API without a credential.
+   */
+  endSignIn?(api: HostClient, client: ClientIdentity, tokens: SignInTokens): Promise<Revocation>;
 
   /** The page where a person sees the programs that they signed in to, and ends a sign-in. */
   grantsPage(host: string): string;

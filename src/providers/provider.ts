@@ -1,6 +1,7 @@
 import type { Authorization, HostClient } from '../http/host-client.ts';
 import type { Pacing } from '../http/pacing.ts';
 import type { Secret } from '../secret.ts';
+import type { AppSupport } from './app-support.ts';
 import type { ClientIdentity, OAuthSupport } from './oauth-support.ts';
 
 /** A kind of Git host. */
@@ -41,6 +42,9 @@ export interface Credential {
 /** The kind of every credential that was obtained by signing in with a browser or a code. */
 export const signInKind = 'oauth-access-token';
 
+/** The kind of every short-lived token that a registered app mints for one of its installations. */
+export const installationKind = 'installation-token';
+
 /** What a host says of itself without a credential. */
 export interface HostDescription {
   /** The instance as base URL without trailing slash. */
@@ -49,13 +53,14 @@ export interface HostDescription {
   readonly flavour: string;
   /** As the host writes it; null where it tells only those who signed in. */
   readonly version: string | null;
+  /** What a link belongs to where a host serves many that do not know each other: Azure's organization or collection. */
+  readonly organization?: string | null;
+  /** The directory where the people of that organization sign in: Entra's tenant. */
+  readonly tenant?: string | null;
 }
 
 /** All that an adapter is given. It knows no store, vault, clock or terminal. */
-export interface HostAccess {
-  readonly host: string;
-  readonly flavour: string;
-  readonly version: string | null;
+export interface HostAccess extends HostDescription {
   readonly credential: Credential;
   /** The client that a sign-in was made with; null for other credentials. */
   readonly client: ClientIdentity | null;
@@ -79,6 +84,18 @@ export interface Identity {
   readonly expiresAt: number | null;
   /** Set where the credential may end on a day that the host does not tell, so that the person is asked. */
   readonly isExpiryHidden?: boolean;
+  /** What a person must settle at the host before the credential works everywhere. */
+  readonly hindrance?: Hindrance;
+}
+
+/** Something that only a person can settle, at the host. */
+export interface Hindrance {
+  readonly status: 'insufficient' | 'pending' | 'suspended';
+  readonly reason: 'sso' | 'approval' | 'suspended';
+  /** What it is and what does not work, as a sentence. */
+  readonly explanation: string;
+  /** Where it is settled; null where the host names no page. */
+  readonly pageUrl: string | null;
 }
 
 /** Where repositories live. */
@@ -259,17 +276,25 @@ export interface Provider {
   readonly pacing: Pacing;
   /** Whether repositories lie in projects that their paths do not show, so that only a list tells. */
   readonly hasHiddenProjects?: boolean;
-  /** What each capability needs, in the host's scope names; all of a list are needed. */
-  readonly scopes: Readonly<Partial<Record<Capability, readonly string[]>>>;
+  /** What each capability needs, in the host's scope names. */
+  readonly scopes: ScopeTable;
+  /** The same for a kind of credential that has words of its own; null for the usual ones. */
+  scopesOf?(credentialKind: string): ScopeTable | null;
 
   /** Where the API hangs: the base of the client that {@link HostAccess} carries. */
   toApiBase(host: string): string;
 
   /**
    * Asks a host what it is, without a credential.
+   *
+   * @param organization - What the person named on a host that serves many.
    * @returns null when the host is another product.
    */
-  recognise(host: string, anonymous: HostClient): Promise<HostDescription | null>;
+  recognise(
+    host: string,
+    anonymous: HostClient,
+    organization?: string | null,
+  ): Promise<HostDescription | null>;
 
   /**
    * Verifies a credential by the cheapest call that it may make, and reads what the host tells of it.
@@ -320,6 +345,9 @@ export interface Provider {
   /** Signing in with a browser or a code. */
   readonly oauth?: OAuthSupport;
 
+  /** Being an app that is registered at the host and installed on accounts. */
+  readonly apps?: AppSupport;
+
   /**
    * Ends a pasted credential at the host. Sign-ins are ended by {@link OAuthEndpoints.revocation}.
    *
@@ -336,6 +364,9 @@ export interface Provider {
    */
   rotate?(access: HostAccess, wish: RotationWish): Promise<Rotation>;
 }
+
+/** What each capability needs, in the host's words; all of a list are needed. */
+export type ScopeTable = Readonly<Partial<Record<Capability, readonly string[]>>>;
 
 export interface ScopeComparison {
   /** Needed and not granted. */

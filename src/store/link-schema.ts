@@ -69,6 +69,8 @@ const link = v.object({
   host: text,
   hostVersion: v.nullable(text),
   organization: v.nullable(text),
+  /** The directory where the people of the organization sign in: Entra's tenant. */
+  tenant: v.nullable(text),
   method: v.picklist(['app', 'oauth', 'device', 'token']),
   account,
   /** The adapter's word for the kind of token. */
@@ -93,6 +95,20 @@ const link = v.object({
   allowHttp: v.boolean(),
 });
 
+/** What a client is beside that, where it is an app that acts by itself. */
+const app = v.object({
+  /** The host's number of the app. */
+  id: text,
+  slug: text,
+  owner: v.nullable(text),
+  /** The public page, without trailing slash. */
+  pageUrl: text,
+  /** The private key. */
+  keyItem: text,
+  /** The one webhook, where the app has one; its secret belongs to all links of the app. */
+  webhook: v.nullable(webhookTarget),
+});
+
 /** An OAuth client that is registered at a host. */
 const client = v.object({
   id: text,
@@ -107,6 +123,8 @@ const client = v.object({
   registrationId: v.nullable(text),
   /** The port of its registered redirect, where that is not the provider's usual one. */
   callbackPort: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+  /** Null for a client that only signs people in. */
+  app: v.nullable(app),
   createdAt: moment,
 });
 
@@ -139,6 +157,7 @@ export const recordsSchema = v.object({
 
 export type LinkRecord = v.InferOutput<typeof link>;
 export type ClientRecord = v.InferOutput<typeof client>;
+export type AppRecord = v.InferOutput<typeof app>;
 export type LinkStatus = LinkRecord['status'];
 export type Restriction = v.InferOutput<typeof restriction>;
 export type WebhookTarget = v.InferOutput<typeof webhookTarget>;

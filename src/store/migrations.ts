@@ -7,7 +7,13 @@ export interface RecordsFormat {
   readonly migrations: ReadonlyMap<number, Migration>;
 }
 
-export const currentFormat: RecordsFormat = { version: 2, migrations: new Map([[1, addClients]]) };
+export const currentFormat: RecordsFormat = {
+  version: 3,
+  migrations: new Map([
+    [1, addClients],
+    [2, addApps],
+  ]),
+};
 
 /** Format 2 knows OAuth clients, which links name, and rotations whose end nobody knows. */
 function addClients(records: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -17,6 +23,18 @@ function addClients(records: Readonly<Record<string, unknown>>): Record<string, 
     rotationBegunAt: null,
   }));
   return { ...records, minReader: 2, links, clients: [] };
+}
+
+/** Format 3 knows registered apps among the clients, and the tenants of organizations. */
+function addApps(records: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const extend = (name: string, fields: Readonly<Record<string, null>>) =>
+    (records[name] as readonly Readonly<Record<string, unknown>>[]).map((each) => ({ ...each, ...fields }));
+  return {
+    ...records,
+    minReader: 3,
+    links: extend('links', { tenant: null }),
+    clients: extend('clients', { app: null }),
+  };
 }
 
 /** What a file's own words say about reading it. */

@@ -65,7 +65,7 @@ export function describeProviderData(provider: Provider): void {
   describe.runIf(provider.oauth)('signing in', () => {
     test("every address is the host's own", () => {
       const oauth = requireOAuth(provider);
-      const { authorization, token, device, revocation } = oauth.toEndpoints('https://h.dev/git');
+      const { authorization, token, device, revocation } = oauth.toEndpoints({ host: 'https://h.dev/git' });
       const pages = [oauth.grantsPage('https://h.dev/git'), oauth.registration('https://h.dev/git', 'x').url];
       for (const url of [authorization, token, device, revocation, ...pages]) {
         if (url !== null) expect(url).toMatch(/^https:\/\/h\.dev\/git\/\S+$/);

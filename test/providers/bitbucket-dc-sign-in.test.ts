@@ -14,7 +14,7 @@ function requireOAuth(): OAuthSupport {
 
 describe('signing in at Data Center', () => {
   test('uses its addresses below the context path, and one fixed port', () => {
-    expect(oauth.toEndpoints('https://h.dev/git')).toEqual({
+    expect(oauth.toEndpoints({ host: 'https://h.dev/git' })).toEqual({
       authorization: 'https://h.dev/git/rest/oauth2/latest/authorize',
       token: 'https://h.dev/git/rest/oauth2/latest/token',
       device: null,

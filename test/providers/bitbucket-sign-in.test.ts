@@ -15,7 +15,7 @@ describe('signing in at Bitbucket', () => {
   test('fact 2: a consumer proves itself with its secret at the two addresses that there are', () => {
     expect(oauth.clientAuthentication).toBe('basic');
     expect(oauth.redirect).toEqual({ host: '127.0.0.1', path: '/callback', port: 34_119 });
-    expect(oauth.toEndpoints(cloud)).toEqual({
+    expect(oauth.toEndpoints({ host: cloud })).toEqual({
       authorization: `${cloud}/site/oauth2/authorize`,
       token: `${cloud}/site/oauth2/access_token`,
       device: null,

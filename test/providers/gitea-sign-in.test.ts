@@ -81,9 +81,9 @@ function register(gitea: GiteaSimulator, application: object = {}): ClientIdenti
 /** Signs in as the adapter's data says, by the real flow; the person approves. */
 function signIn(gitea: GiteaSimulator, client: ClientIdentity, scope?: string): Promise<TokenSet> {
   return signInByBrowser({
-    client: toOAuthClient(gitea.url, oauth, client),
+    client: toOAuthClient({ host: gitea.url }, oauth, client),
     network,
-    authorizationEndpoint: oauth.toEndpoints(gitea.url).authorization,
+    authorizationEndpoint: oauth.toEndpoints({ host: gitea.url }).authorization,
     scope: scope ?? support.toScopes(['clone', 'webhooks', 'admin']).join(' '),
     redirect: oauth.redirect,
     random: systemRandom,
@@ -115,7 +115,7 @@ describe('what is data', () => {
 
   test('addresses below the path of a host, and what a person enters to register a client', () => {
     const host = 'https://acme.dev/gitea';
-    expect(oauth.toEndpoints(host)).toEqual({
+    expect(oauth.toEndpoints({ host })).toEqual({
       authorization: 'https://acme.dev/gitea/login/oauth/authorize',
       token: 'https://acme.dev/gitea/login/oauth/access_token',
       device: null,
@@ -257,7 +257,7 @@ describe('refreshing', () => {
   function renew(gitea: GiteaSimulator, client: ClientIdentity, tokens: TokenSet) {
     const { refreshToken } = tokens;
     if (refreshToken === null) throw new Error('There is nothing to refresh.');
-    return refreshTokens(toOAuthClient(gitea.url, oauth, client), network, oauth.refresh, {
+    return refreshTokens(toOAuthClient({ host: gitea.url }, oauth, client), network, oauth.refresh, {
       ...tokens,
       refreshToken,
     });

@@ -14,7 +14,7 @@ function requireOAuth(): OAuthSupport {
 
 describe('signing in at GitLab', () => {
   test('uses its addresses below the host', () => {
-    expect(oauth.toEndpoints('https://h.dev/git')).toEqual({
+    expect(oauth.toEndpoints({ host: 'https://h.dev/git' })).toEqual({
       authorization: 'https://h.dev/git/oauth/authorize',
       token: 'https://h.dev/git/oauth/token',
       device: 'https://h.dev/git/oauth/authorize_device',

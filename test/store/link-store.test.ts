@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { StorageError } from '../../src/errors.ts';
 import { emptyRecords, type LinkRecord, type Records } from '../../src/store/link-schema.ts';
 import { createLinkStore, type LinkStore } from '../../src/store/link-store.ts';
-import type { Migration, RecordsFormat } from '../../src/store/migrations.ts';
+import { currentFormat, type Migration, type RecordsFormat } from '../../src/store/migrations.ts';
 import { createSeededRandom } from '../simulators/faults.ts';
 import { bundle, type Bundle } from '../vault/bundle.ts';
 
@@ -29,6 +29,7 @@ const someLink: LinkRecord = {
   host: 'https://git.acme.dev',
   hostVersion: '1.27.0',
   organization: null,
+  tenant: null,
   method: 'token',
   account: { login: 'ada', kind: 'user', id: '101' },
   credentialKind: 'personal-access-token',
@@ -170,7 +171,9 @@ describe('B13: damaged records are left alone', () => {
   });
 
   test('a newer file is refused, and the way out is named', async () => {
-    writeFileSync(path, JSON.stringify({ ...someRecords, version: 3, minReader: 2 }), { mode: 0o600 });
+    writeFileSync(path, JSON.stringify({ ...someRecords, version: currentFormat.version + 1 }), {
+      mode: 0o600,
+    });
     await expectRefusal(createStore(), 'written by a newer gitlink');
   });
 });
@@ -244,7 +247,8 @@ describe('B14: migrations', () => {
   });
 
   test('a downgrade is refused, and the newer file is kept', async () => {
-    await createStore({ format: thirdFormat }).change(() => someRecords);
+    const format = { version: currentFormat.version + 1, migrations: new Map<number, Migration>() };
+    await createStore({ format }).change(() => someRecords);
     await expectRefusal(createStore(), 'written by a newer gitlink');
   });
 

@@ -130,6 +130,7 @@ function writeRecords(home: string, count: number): void {
     host: `https://host-${index}.example`,
     hostVersion: '1.27.0',
     organization: null,
+    tenant: null,
     method: 'token',
     account: { login: `user-${index}`, kind: 'user', id: String(index) },
     credentialKind: 'personal-access-token',

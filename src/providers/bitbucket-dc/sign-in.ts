@@ -25,7 +25,7 @@ export const oauth: OAuthSupport = {
     parameters: {},
     repeatsRedirect: true,
   },
-  toEndpoints: (host) => ({
+  toEndpoints: ({ host }) => ({
     authorization: `${host}/rest/oauth2/latest/authorize`,
     token: `${host}/rest/oauth2/latest/token`,
     device: null,

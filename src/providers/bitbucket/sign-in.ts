@@ -21,7 +21,7 @@ export const oauth: OAuthSupport = {
     forgivesLostAnswer: true,
     parameters: {},
   },
-  toEndpoints: (host) => ({
+  toEndpoints: ({ host }) => ({
     authorization: `${host}/site/oauth2/authorize`,
     token: `${host}/site/oauth2/access_token`,
     device: null,

@@ -30,7 +30,7 @@ export const oauth = {
     forgivesLostAnswer: false,
     parameters: {},
   },
-  toEndpoints: (host) => ({
+  toEndpoints: ({ host }) => ({
     authorization: `${host}/login/oauth/authorize`,
     token: `${host}/login/oauth/access_token`,
     device: null,

@@ -29,7 +29,7 @@ export const oauth: OAuthSupport = {
     forgivesLostAnswer: false,
     parameters: {},
   },
-  toEndpoints: (host) => ({
+  toEndpoints: ({ host }) => ({
     authorization: `${host}/oauth/authorize`,
     token: `${host}/oauth/token`,
     device: `${host}/oauth/authorize_device`,
