@@ -13,6 +13,7 @@ import { createTextSink } from './text-sink.ts';
 export async function runCredentialHelper(args: readonly string[]): Promise<void> {
   const { env } = process;
   const directories = findDirectories(env, process.platform);
+  const machine = { directories, env, userAgent: `gitlink/${version}` };
   const question = createGitQuestion(args[0] ?? '', readChunks(0), {
     env,
     directories,
@@ -23,7 +24,15 @@ export async function runCredentialHelper(args: readonly string[]): Promise<void
     },
     renew: async (link, credential, isRefused) => {
       const { renewForGit } = await import('./operations/helper-renewal.ts');
-      return renewForGit({ directories, env, userAgent: `gitlink/${version}` }, link, credential, isRefused);
+      return renewForGit(machine, link, credential, isRefused);
+    },
+    mint: async (link, repository) => {
+      const { mintForGit } = await import('./operations/helper-renewal.ts');
+      return mintForGit(machine, link, repository);
+    },
+    forgetMinted: async (link, repository) => {
+      const { forgetForGit } = await import('./operations/helper-renewal.ts');
+      await forgetForGit(machine, link, repository);
     },
     markRefused: async (link) => {
       const { markRefused } = await import('./operations/helper-storage.ts');

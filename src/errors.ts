@@ -114,3 +114,8 @@ export class CancelledError extends GitlinkError {
     return this.bySigterm ? exitCodes.terminated : exitCodes.cancelled;
   }
 }
+
+/** Whether a host refused a credential. */
+export function isAuthError(error: unknown): error is GitlinkError {
+  return error instanceof GitlinkError && error.code === 'auth';
+}

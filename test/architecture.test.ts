@@ -113,6 +113,7 @@ describe('architecture', () => {
       'oauth/authorization-code.ts',
       'oauth/endpoint.ts',
       'operations/receiver-command.ts',
+      'providers/github/app-jwt.ts',
       'operations/stored-credential.ts',
     ];
     const revealing = files.filter(

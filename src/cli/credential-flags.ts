@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { capabilityWords } from '../operations/judge-scopes.ts';
+import type { SignInPlace } from '../providers/oauth-support.ts';
 import type { Capability, Identity, Provider } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
 import { collectList, createChoice } from './program.ts';
@@ -20,6 +21,12 @@ export interface CredentialFlags {
   readonly clientId?: string;
   readonly clientSecretFile?: string;
   readonly clientSecretEnv?: string;
+  readonly appId?: string;
+  readonly appKeyFile?: string;
+  readonly installation?: string;
+  readonly org?: string;
+  readonly public?: boolean;
+  readonly organization?: string;
   readonly for?: readonly string[];
   readonly scope?: readonly string[];
   /** Commander's name for `--no-browser`. */
@@ -48,6 +55,12 @@ export function addCredentialFlags(command: Command): Command {
     .option('--client-id <id>', 'the OAuth client to sign in with')
     .option('--client-secret-file <file>', 'read its secret from a file')
     .option('--client-secret-env <variable>', 'read its secret from an environment variable')
+    .option('--app-id <id>', 'the number of a GitHub App that you have')
+    .option('--app-key-file <file>', 'its private key (PEM)')
+    .option('--installation <id>', 'the installation of the App to use')
+    .option('--org <name>', 'make a new GitHub App for this organization')
+    .option('--public', 'let other accounts install the new App, too')
+    .option('--organization <name>', "Azure DevOps: the organization, or the server's collection")
     .option('--no-browser', 'open no browser: show the address, and take what it ends at')
     .option('--callback-port <port>', 'the port that the client is registered with', toPort)
     .option('--timeout <seconds>', 'how long to wait for the browser (default 300)', toSeconds)
@@ -101,7 +114,7 @@ export function readCapabilities(words: readonly string[] | undefined): readonly
 export async function obtainToken(
   session: Session,
   provider: Provider,
-  { host, commandLine }: { readonly host: string; readonly commandLine: string },
+  { place, commandLine }: { readonly place: SignInPlace; readonly commandLine: string },
   flags: CredentialFlags,
 ): Promise<Secret> {
   const given = await readGivenSecret(session, 'token', {
@@ -110,7 +123,7 @@ export async function obtainToken(
     variable: flags.tokenEnv,
   });
   if (given !== null) return given;
-  const page = provider.tokenPage(host, readCapabilities(flags.for));
+  const page = provider.tokenPage(place, readCapabilities(flags.for));
   if (!session.prompter.canAsk) {
     throw new UsageError('A token is needed, and there is no terminal to ask for it in.', {
       hint: `Make one at ${page.url}, then: ${commandLine} --with-token < FILE`,
@@ -156,6 +169,23 @@ export async function readGivenSecret(
 
 /** What a person pipes in or keeps in a file. */
 type SecretKind = 'token' | 'webhook secret' | 'client secret';
+
+/**
+ * Reads a private key, which is several lines.
+ *
+ * @throws UsageError for a file that holds none.
+ */
+export async function readKeyFile(path: string): Promise<Secret> {
+  const text = await readTextFile(path);
+  if (
+    /^-----BEGIN [A-Z ]*PRIVATE KEY-----\s[\s\S]{100,}-----END [A-Z ]*PRIVATE KEY-----\s*$/.test(text.trim())
+  ) {
+    return new Secret(text.trim());
+  }
+  throw new UsageError(`${path} holds no private key in PEM form.`, {
+    hint: "It is the file that the App's settings page downloads when a key is made; it begins with -----BEGIN.",
+  });
+}
 
 /** Reads a secret that a person pipes in or keeps in a file: one word. */
 function toSecret(text: string, place: string, kind: SecretKind): Secret {

@@ -23,8 +23,8 @@ export function describeAccount({ account }: LinkDocument): string {
 }
 
 /** `all`, or what a restriction leaves. */
-export function describeAccess({ restriction }: LinkDocument): string {
-  if (restriction.mode === 'unrestricted') return 'all';
+export function describeAccess({ restriction, method }: LinkDocument): string {
+  if (restriction.mode === 'unrestricted') return method === 'app' ? 'as installed' : 'all';
   const names = [...restriction.namespaces, ...restriction.repositories];
   return names.length > 0 ? names.join(', ') : 'nothing';
 }

@@ -28,6 +28,8 @@ export function tryQuickList(
     const directories = findDirectories(env, process.platform);
     const records = readPlainRecords(join(directories.config, 'links.json'));
     if (records === null || records.length === 0) return false;
+    // Their webhook is that of their app, which stands elsewhere in the records.
+    if (argv.length === 2 && records.some(({ method }) => method === 'app')) return false;
     const usage = readLastUsage(directories.state);
     const now = Date.now();
     const links = records.map((link) => toLinkDocument(link, usage.get(link.id)?.at ?? null, now));

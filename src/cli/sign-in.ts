@@ -1,5 +1,6 @@
 import { CancelledError, UnsupportedError, UsageError } from '../errors.ts';
 import { toDisplayHost, toUnicodeHost } from '../http/base-url.ts';
+import { requireApps } from '../operations/apps/open-app.ts';
 import { requireOAuth, type SignInClient } from '../operations/client-identity.ts';
 import { capabilityWords, judgeScopes } from '../operations/judge-scopes.ts';
 import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operations/recognise-host.ts';
@@ -7,10 +8,12 @@ import { verifyCredential, type VerifiedCredential } from '../operations/verify-
 import { verifyGitCredential } from '../operations/verify-git-credential.ts';
 import { toPrintable } from '../printable.ts';
 import type { SignInPlace } from '../providers/oauth-support.ts';
-import type { AccountKind, Capability, LinkMethod, Provider } from '../providers/provider.ts';
+import type { Secret } from '../secret.ts';
+import type { AccountKind, Capability, LinkMethod, Provider, TokenShape } from '../providers/provider.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { chooseWay, signInBy } from './browser-sign-in.ts';
 import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
+import { signInAsApp, toAppWebhook } from './app-sign-in.ts';
 import { obtainToken, readCapabilities, type CredentialFlags } from './credential-flags.ts';
 import type { Session } from './session.ts';
 
@@ -60,6 +63,8 @@ export interface SignInWish {
   readonly usualMethod: LinkMethod | null;
   /** The client of that, by its id in the records. */
   readonly usualClient: string | null;
+  /** Where webhooks shall deliver to; a new app gets one then. */
+  readonly webhookUrl: string | null;
 }
 
 /**
@@ -77,6 +82,12 @@ export async function signIn<T>(
   const { provider, description } = recognised;
   const { flags } = wish;
   const capabilities = readCapabilities(flags.for);
+  if (isForApp(recognised, wish)) {
+    const webhook = toAppWebhook(wish.webhookUrl ?? undefined, undefined);
+    const verified = await signInAsApp(session, recognised, { ...wish, webhook });
+    describeCredential(session, verified, capabilities);
+    return keep({ verified, method: 'app', origin: 'obtained' });
+  }
   const client = isForToken(recognised, wish)
     ? null
     : await findSignInClient(session, recognised, flags, wish.usualClient);
@@ -102,11 +113,31 @@ export async function signIn<T>(
   });
 }
 
+/** Whether an app is what is wanted: the usual way where the host has apps. */
+function isForApp({ provider }: RecognisedHost, { flags, usualMethod }: SignInWish): boolean {
+  const isNamed = flags.appId !== undefined || flags.installation !== undefined;
+  const isMeant = isNamed || flags.org !== undefined || flags.public === true;
+  if (isMeant && flags.method !== undefined && flags.method !== 'app') {
+    throw new UsageError(
+      `--app-id, --installation, --org and --public do not go with --method ${flags.method}.`,
+    );
+  }
+  if (flags.method !== undefined || isMeant) {
+    if (flags.method === 'app' || isMeant) requireApps(provider);
+    return flags.method === 'app' || isMeant;
+  }
+  const isUsual = usualMethod === null || usualMethod === 'app';
+  return provider.apps !== undefined && isUsual && !isTokenGiven(flags) && flags.clientId === undefined;
+}
+
+function isTokenGiven({ withToken, tokenFile, tokenEnv }: CredentialFlags): boolean {
+  return withToken === true || tokenFile !== undefined || tokenEnv !== undefined;
+}
+
 /** Whether a token is what is wanted, so that clients do not matter. */
 function isForToken({ provider }: RecognisedHost, { flags, usualMethod }: SignInWish): boolean {
   if (flags.method !== undefined) return flags.method === 'token';
-  const isGiven = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
-  return isGiven || !provider.oauth || (usualMethod === 'token' && flags.clientId === undefined);
+  return isTokenGiven(flags) || !provider.oauth || (usualMethod === 'token' && flags.clientId === undefined);
 }
 
 /**
@@ -121,10 +152,10 @@ async function verifyToken(
 ): Promise<VerifiedCredential> {
   const places = [...repositories, ...namespaces];
   const { context, prompter } = session;
-  const token = await obtainToken(session, provider, { host: description.host, commandLine }, flags);
+  const token = await obtainToken(session, provider, { place: description, commandLine }, flags);
   if (!token.isPrintableAscii)
     throw new UsageError('A token holds visible ASCII characters only; this is none.');
-  const shape = provider.recogniseToken?.(token) ?? { use: 'api', kind: 'token' };
+  const shape = judgeShape(provider, token, flags.username);
   if (shape.use === 'none') throw new UsageError(`This is ${shape.what}.`, { hint: shape.hint });
   const credential = { kind: shape.kind, token, signIn: null };
   const caFile = flags.caFile ?? null;
@@ -152,6 +183,13 @@ async function verifyToken(
   return verifyGitCredential(context, provider, description, { credential, username, repository, caFile });
 }
 
+/** A user name tells a credential for git alone where the shape does not. */
+function judgeShape(provider: Provider, token: Secret, username: string | undefined): TokenShape {
+  const shape = provider.recogniseToken?.(token) ?? { use: 'api', kind: 'token' };
+  const isForGit = shape.use === 'api' && shape.gitKind !== undefined && username !== undefined;
+  return isForGit ? { use: 'git', kind: shape.gitKind } : shape;
+}
+
 /** Accounts that are places: the host does not tell which, so the person does. */
 const userlessKinds: ReadonlySet<AccountKind> = new Set(['workspace', 'project', 'repository']);
 
@@ -173,13 +211,8 @@ async function chooseMethod(
   isClientKnown: boolean,
 ): Promise<'token' | 'oauth' | 'device'> {
   const { method } = flags;
-  if (method === 'app') {
-    throw new UnsupportedError(`${provider.displayName} cannot be linked by ${method}.`, {
-      hint: 'Sign in with a browser (--method oauth) or use a token (--method token).',
-    });
-  }
   if (method === 'token') return method;
-  const hasToken = flags.withToken === true || flags.tokenFile !== undefined || flags.tokenEnv !== undefined;
+  const hasToken = isTokenGiven(flags);
   if (method === 'oauth' || method === 'device') {
     if (hasToken) throw new UsageError(`A token is given, and --method ${method} takes none.`);
     assertOffers(provider, description, method);
@@ -266,7 +299,13 @@ function describeCredential(
   { provider, identity, credential }: VerifiedCredential,
   capabilities: readonly Capability[],
 ): void {
-  if (identity.account.login === null) {
+  const { hindrance } = identity;
+  if (hindrance) {
+    reporter.warn(`${hindrance.explanation}${hindrance.pageUrl === null ? '' : ` See ${hindrance.pageUrl}`}`);
+  }
+  if (credential.minted !== undefined) {
+    if (hindrance?.status === 'pending') return;
+  } else if (identity.account.login === null) {
     reporter.warn('This token may not read its own account, so the account stays unknown.');
   } else {
     const what = credential.signIn === null ? 'It is a token of' : 'Signed in as';

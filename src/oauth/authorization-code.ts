@@ -2,6 +2,7 @@ import { AuthError, GitlinkError, InternalError } from '../errors.ts';
 import type { Random } from '../runtime.ts';
 import { Secret } from '../secret.ts';
 import { judgeCallback, type Callback } from './callback.ts';
+import { describeDuration } from './describe-duration.ts';
 import { parseEndpoint, sendCode, toCodeChallenge } from './endpoint.ts';
 import type { FinalPage } from './final-page.ts';
 import type { Redirect } from './loopback-listener.ts';
@@ -211,9 +212,4 @@ function createFailurePage(host: string, error: unknown): FinalPage {
     title: `Not signed in to ${host}`,
     text: `${reason} Go back to the terminal to see what to do next.`,
   };
-}
-
-function describeDuration(durationMs: number): string {
-  const minutes = durationMs / 60_000;
-  return minutes >= 1 ? `${Math.round(minutes)} min` : `${Math.round(durationMs / 1000)} s`;
 }

@@ -23,7 +23,8 @@ const marks: Readonly<Record<FinalPage['kind'], string>> = {
   refused: '<path d="M24 13v14M24 34v.1"/>',
 };
 
-const style = `:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--line:#e3e6ea;--ink:#1a1d21;--soft:#5b636d;--mark:#1a7f45}
+/** The look of every page of this server. */
+export const style = `:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--line:#e3e6ea;--ink:#1a1d21;--soft:#5b636d;--mark:#1a7f45}
 @media(prefers-color-scheme:dark){:root{--ground:#111418;--card:#1a1e24;--line:#2c323a;--ink:#eceff3;--soft:#a2abb6;--mark:#4cc27f}}
 .failed{--mark:#c0362c}.refused{--mark:#a86200}
 @media(prefers-color-scheme:dark){.failed{--mark:#ff7b6f}.refused{--mark:#e8a33d}}
@@ -59,6 +60,7 @@ export function renderPage(page: FinalPage): string {
 `;
 }
 
-function escapeHtml(text: string): string {
+/** Makes a text safe in HTML, attributes included. */
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

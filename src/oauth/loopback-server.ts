@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Random } from '../runtime.ts';
 import type { Callback } from './callback.ts';
 import { pageHeaders, renderPage, type FinalPage } from './final-page.ts';
+import { formHeaders, renderForm, type StartForm } from './start-form.ts';
 import { listenOnLoopback, type Redirect } from './loopback-listener.ts';
 import { findRefusal, headLimitBytes, headerCountLimit } from './loopback-request.ts';
 
@@ -17,15 +18,20 @@ export interface LoopbackServer {
   /**
    * Begins the flow.
    *
-   * @param authorizationUrl - Where the browser goes.
+   * @param target - Where the browser goes, or the form that it sends there.
    * @param judge - Tells this flow's callback from everything else.
    * @returns the address to open, good for one use, so that the state is in no process's arguments.
    */
-  begin(authorizationUrl: string, judge: (parameters: URLSearchParams) => Callback): string;
-  /** Shows the last page to the browser that waits for it, if one came, and closes. */
-  finish(page: FinalPage): Promise<void>;
+  begin(target: string | StartForm, judge: (parameters: URLSearchParams) => Callback): string;
+  /** Shows the last page to the browser that waits for it, or sends it on, if one came, and closes. */
+  finish(end: FinalPage | Onward): Promise<void>;
   /** Closes every socket. Nothing listens when it returns. */
   close(): Promise<void>;
+}
+
+/** Where the browser goes on once everything here is done. */
+export interface Onward {
+  readonly location: string;
 }
 
 const donePath = '/done';
@@ -53,10 +59,11 @@ export async function startLoopbackServer(redirect: Redirect, random: Random): P
   /** Browsers that came back and wait for the last page. */
   const waiting = new Set<ServerResponse>();
   const callback = createDeferred<SettlingCallback>();
-  const lastPage = createDeferred<FinalPage>();
+  const lastPage = createDeferred<FinalPage | Onward>();
   /** Everybody who waited for the last page has it. */
   const shown = createDeferred<void>();
-  let flow: { readonly start: string; readonly url: string; readonly judge: Judge } | null = null;
+  let flow: { readonly start: string; readonly target: string | StartForm; readonly judge: Judge } | null =
+    null;
   let isStarted = false;
   let isSettled = false;
   let isShown = false;
@@ -103,7 +110,9 @@ export async function startLoopbackServer(redirect: Redirect, random: Random): P
     const [, path = '', query = ''] = /^([^?]*)\??(.*)$/.exec(request.url ?? '') ?? [];
     if (flow !== null && path === flow.start && query === '' && !isStarted) {
       isStarted = true;
-      return redirectTo(response, flow.url);
+      return typeof flow.target === 'string'
+        ? redirectTo(response, flow.target)
+        : sendForm(response, flow.target);
     }
     if (flow !== null && path === redirect.path) return takeCallback(response, flow.judge, query);
     if (path === donePath && isSettled && waiting.size < socketLimit / 2)
@@ -129,7 +138,9 @@ export async function startLoopbackServer(redirect: Redirect, random: Random): P
       isShown ||= response.writableFinished;
       if (isShown && waiting.size === 0) shown.resolve();
     });
-    send(response, 200, await lastPage.promise);
+    const end = await lastPage.promise;
+    if ('location' in end) redirectTo(response, end.location);
+    else send(response, 200, end);
   }
 
   async function close(): Promise<void> {
@@ -141,13 +152,13 @@ export async function startLoopbackServer(redirect: Redirect, random: Random): P
   return {
     redirectUri: `http://${authority}${redirect.path}`,
     callback: callback.promise,
-    begin(url, judge) {
+    begin(target, judge) {
       const start = `/start/${random.bytes(32).toString('base64url')}`;
-      flow = { start, url, judge };
+      flow = { start, target, judge };
       return `http://${authority}${start}`;
     },
-    async finish(page) {
-      lastPage.resolve(page);
+    async finish(end) {
+      lastPage.resolve(end);
       if (isSettled) await within(lastPageLimitMs, shown.promise);
       await close();
     },
@@ -164,6 +175,16 @@ function send(response: ServerResponse, status: number, page: FinalPage): void {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Length': Buffer.byteLength(body),
     ...(status === 405 ? { Allow: 'GET' } : {}),
+  });
+  response.end(body);
+}
+
+function sendForm(response: ServerResponse, form: StartForm): void {
+  const body = renderForm(form);
+  response.writeHead(200, {
+    ...formHeaders(form),
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
   });
   response.end(body);
 }

@@ -9,8 +9,10 @@ import { gitAccesses } from '../providers/git-registry.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { ListedRepository } from '../store/repository-list.ts';
-import { chooseLink } from './choose-link.ts';
+import { chooseLink, findRepositoryName } from './choose-link.ts';
 import { isRefreshDue } from '../oauth/token-set.ts';
+import { installationKind } from '../providers/provider.ts';
+import { findKeptToken, type KeptToken } from './minted-tokens.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /** What the helper needs of the world: little, because its start is felt with every fetch. */
@@ -31,6 +33,13 @@ export interface GitQuestion {
    * @throws GitlinkError, recognised by its `code`.
    */
   renew(link: LinkRecord, credential: StoredCredential, isRefused: boolean): Promise<StoredCredential>;
+  /**
+   * Mints a token of an app's installation, good for one repository, or for all of it where none is named.
+   * @throws GitlinkError, recognised by its `code`.
+   */
+  mint(link: LinkRecord, repository: string | null): Promise<StoredCredential>;
+  /** Forgets a minted token that a server refused, by the repository that it was for. */
+  forgetMinted(link: LinkRecord, repository: string | null): Promise<void>;
   /** Notes the hand-out. */
   recordUse(link: LinkRecord, path: string | null): void;
   /** Marks a link whose credential a server refused. */
@@ -76,19 +85,56 @@ async function get(question: GitQuestion, request: CredentialRequest): Promise<G
   if (item === null) return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
   const access = gitAccesses[link.provider];
   if (!access) return refuse(`this version does not have the provider ${link.provider}`);
-  const credential = await freshen(question, link, unpackCredential(item));
-  if (credential === null) {
+  const usable = await makeUsable(question, link, unpackCredential(item), request);
+  if (usable === null) {
     return refuse(
       `the sign-in of "${link.name}" cannot be renewed any more; run: gitlink relink ${link.name}`,
     );
   }
+  const { credential, expiresAt } = usable;
   const told = access.toGitCredential(credential, link.account);
-  const expiresAt = credential.signIn?.tokens.expiresAt ?? link.expiresAt;
   const expiresAtSeconds = expiresAt === null ? null : Math.floor(expiresAt / 1000);
   const output = formatCredentialAnswer({ ...told, expiresAtSeconds }, request);
   if ('refused' in output) return refuse(output.refused);
   question.recordUse(link, request.path);
   return { output, notice: null };
+}
+
+interface UsableCredential {
+  readonly credential: StoredCredential;
+  /** Milliseconds since the epoch; null for never or unknown. */
+  readonly expiresAt: number | null;
+}
+
+/** @returns null when a person must sign in again. */
+async function makeUsable(
+  question: GitQuestion,
+  link: LinkRecord,
+  stored: StoredCredential,
+  request: CredentialRequest,
+): Promise<UsableCredential | null> {
+  if (stored.minted !== undefined) return getMinted(question, link, stored.minted, request);
+  const credential = await freshen(question, link, stored);
+  if (credential === null) return null;
+  return { credential, expiresAt: credential.signIn?.tokens.expiresAt ?? link.expiresAt };
+}
+
+/** A token for just the repository that git asks for. */
+async function getMinted(
+  question: GitQuestion,
+  link: LinkRecord,
+  kept: readonly KeptToken[],
+  { path }: CredentialRequest,
+): Promise<UsableCredential> {
+  const repository = findRepositoryName(link, path);
+  const found = findKeptToken(kept, repository, question.now());
+  if (found) {
+    const credential = { kind: installationKind, token: found.token, signIn: null };
+    return { credential, expiresAt: found.expiresAt };
+  }
+  const credential = await question.mint(link, repository);
+  const fresh = findKeptToken(credential.minted ?? [], repository, question.now());
+  return { credential, expiresAt: fresh?.expiresAt ?? null };
 }
 
 /** @returns null when a person must sign in again. */
@@ -118,7 +164,11 @@ async function erase(question: GitQuestion, request: CredentialRequest): Promise
   const chosen = choose(question, request);
   if (!('link' in chosen)) return silence;
   const item = await question.readItem(chosen.link);
-  if (item !== null && unpackCredential(item).token.equals(refused)) await question.markRefused(chosen.link);
+  if (item === null) return silence;
+  const { token, minted } = unpackCredential(item);
+  const kept = minted?.find((each) => each.token.equals(refused));
+  if (kept) await question.forgetMinted(chosen.link, kept.repository);
+  if (kept || token.equals(refused)) await question.markRefused(chosen.link);
   return silence;
 }
 

@@ -77,16 +77,19 @@ async function bring(question: ApplyQuestion, planned: PlannedWebhook): Promise<
     // Changes nothing that the journal tells of, and is safe to repeat.
     // A host that takes a secret in place forgets it where the URL changes.
     const isMoved = admin.secretChangesInPlace && planned.hook.url !== target.url;
+    const isSent = isMoved || admin.forgetsSecret === true;
     const wanted = {
       url: target.url,
       events: target.nativeEvents,
-      secret: isMoved ? secret.value : null,
+      secret: isSent ? secret.value : null,
       successorOf: null,
     };
     current = await admin.update(open.access, planned.place, planned.hook, wanted);
   } else {
     current = await giveSecret(question, planned, secret);
-    if (planned.hook !== null && planned.hook.id !== current.id) outdated.unshift(planned.hook);
+    // Hooks that are several at the host change their name when one is added.
+    const isReplaced = planned.hook !== null && planned.hook.id !== current.id && !admin.secretChangesInPlace;
+    if (isReplaced && planned.hook !== null) outdated.unshift(planned.hook);
   }
   for (const hook of outdated) await admin.remove(open.access, planned.place, hook.id);
   await ledger.record(toEntry(question, planned, { state: 'confirmed', hookId: current.id, secretItem }));
@@ -136,7 +139,9 @@ async function createOnce(
     } catch (error) {
       if (!isLostAnswer(error)) throw error;
       const made = await findMade(question, planned, wanted.url);
-      if (made !== null) return made;
+      // Of several at the host only some may have been made.
+      if (made !== null && admin.coversEvents(made, wanted.events)) return made;
+      if (made !== null) return admin.update(open.access, planned.place, made, wanted);
       if (tries >= createTries) throw error;
     }
   }

@@ -4,11 +4,13 @@ import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
+import { checkInstallation } from './apps/check-installation.ts';
 import { openLinkWith } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
 import { refreshQuietly } from './list-repositories.ts';
 import { toStatusReason } from './renew-sign-in.ts';
 import { tryUnpackCredential, type StoredCredential } from './stored-credential.ts';
+import { toInitialStatus } from './verify-credential.ts';
 import { isGitOnly, verifyGitCredential } from './verify-git-credential.ts';
 
 type Finding = Pick<LinkRecord, 'status' | 'statusReason'> & { readonly identity: Identity | null };
@@ -67,10 +69,11 @@ async function checkLink(
   try {
     const credential = tryUnpackCredential(secret);
     if (credential === null) return { status: 'secretMissing', statusReason: 'damaged', identity: null };
+    if (link.method === 'app') return await checkInstallation(context, link);
     if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
-    const { provider, access } = await openLinkWith(context, link, credential);
+    const { provider, access } = await openLinkWith(context, toAsking(link), credential);
     const identity = await provider.identify(access);
-    return { status: 'ok', statusReason: null, identity };
+    return { ...toInitialStatus(identity), identity };
   } catch (error) {
     // A link's own CA file that is gone is the fault of one link; else the surroundings of all are wrong.
     if (error instanceof UsageError && link.caFile !== null) {
@@ -79,6 +82,14 @@ async function checkLink(
     }
     return toFinding(error, link);
   }
+}
+
+/** A token that waits for an owner's approval is asked about again by the place that it was made for. */
+function toAsking(link: LinkRecord): LinkRecord {
+  const { restriction, status, statusReason } = link;
+  if (status !== 'pending' || statusReason !== 'approval' || restriction.mode === 'unrestricted') return link;
+  const place = restriction.repositories[0]?.fullName ?? restriction.namespaces[0] ?? null;
+  return { ...link, account: { login: place, kind: 'unknown', id: null } };
 }
 
 /** It is tried where the link may be used; a link of whole namespaces names no repository to try. */

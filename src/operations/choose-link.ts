@@ -113,6 +113,10 @@ function judge(
   if (!isOfAccount) return no('the user name, or the setting gitlink.link, names another');
   const place = toPlace(link, path);
   const { restriction } = link;
+  const root = findRoot(link);
+  if (root !== null && path !== null && !isBelowRoot(root, link, place, surroundings)) {
+    return no(`it is for ${root} alone`);
+  }
   if (restriction.mode === 'unrestricted') {
     // Where there is no choice nothing needs to be read.
     const isCompared = place !== null && ofAccount.length > 1;
@@ -139,6 +143,35 @@ function selectByAccount(links: readonly LinkRecord[], username: string | null):
   if (wanted === undefined || placeholders.has(wanted) || isNameless) return links;
   const ofLogin = links.filter(({ account }) => account.login?.toLowerCase() === wanted);
   return ofLogin.length > 0 ? ofLogin : links.filter(({ account }) => account.login === null);
+}
+
+/** The namespace that a credential cannot reach beyond, whatever a link allows; null where there is none. */
+function findRoot({ organization, method, account }: LinkRecord): string | null {
+  return organization ?? (method === 'app' ? account.login : null);
+}
+
+function isBelowRoot(
+  root: string,
+  link: LinkRecord,
+  place: Place | null,
+  surroundings: Pick<LinkSurroundings, 'listRepositories'>,
+): boolean {
+  if (place === null) return false;
+  const { repository, access } = place;
+  if (isWithinNamespace(root, repository, access)) return true;
+  // Its owner has another name by now, or had one before.
+  return surroundings
+    .listRepositories(link)
+    .some(({ fullName }) => isSameRepository(fullName, repository, access));
+}
+
+/**
+ * The repository that a path names at a link's host.
+ *
+ * @returns `OWNER/NAME`; null for a path that names none.
+ */
+export function findRepositoryName(link: LinkRecord, path: string | null): string | null {
+  return toPlace(link, path)?.repository.join('/') ?? null;
 }
 
 interface Place {
@@ -207,7 +240,8 @@ function findKnownDepth(
   surroundings: LinkSurroundings,
 ): number {
   const { login, kind } = link.account;
-  if (kind === 'user' && login !== null && isWithinNamespace(login, repository, access)) return 1;
+  const own = findRoot(link) ?? (kind === 'user' ? login : null);
+  if (own !== null && isWithinNamespace(own, repository, access)) return own.split('/').length;
   const namespace = repository.slice(0, -1).join('/');
   const isKnown = surroundings
     .listRepositories(link)
@@ -224,6 +258,10 @@ function explainRefusal(
   if (!link) return 'no link is for this host and account';
   if (path === null) {
     return `"${link.name}" is restricted, and git does not say which repository; run: gitlink setup-git`;
+  }
+  const root = findRoot(link);
+  if (root !== null && link.restriction.mode === 'unrestricted') {
+    return `"${link.name}" is for ${root} alone, and ${path} is elsewhere`;
   }
   const isListed = surroundings.listRepositories(link).length > 0;
   const renew = isListed ? ` (if it is new or has a new name: gitlink repos ${link.name})` : '';
@@ -246,9 +284,9 @@ export function isAllowed(
 ): boolean {
   const { restriction } = link;
   const access = gitAccesses[link.provider];
-  if (restriction.mode === 'unrestricted') return true;
-  const repository = fullName.split('/');
-  return (
-    access !== undefined && findAllowedDepth(link, restriction, { repository, access }, surroundings) > 0
-  );
+  if (access === undefined) return false;
+  const place = { repository: fullName.split('/'), access };
+  const root = findRoot(link);
+  if (root !== null && !isBelowRoot(root, link, place, surroundings)) return false;
+  return restriction.mode === 'unrestricted' || findAllowedDepth(link, restriction, place, surroundings) > 0;
 }

@@ -7,6 +7,7 @@ import type { Secret } from '../secret.ts';
 import type { ClientRecord, Records, Storage } from '../store/link-schema.ts';
 import { nameRedirectUri } from './client-redirect.ts';
 import { requireOAuth } from './client-identity.ts';
+import { listClientItems } from './apps/keep-app.ts';
 import type { OperationContext } from './context.ts';
 import { createFixedSource } from './credential-source.ts';
 import { openAccess } from './host-access.ts';
@@ -186,14 +187,15 @@ export async function removeClient(context: OperationContext, client: ClientReco
     assertUnused(records, client);
     return { ...records, clients: records.clients.filter(({ id }) => id !== client.id) };
   };
-  if (client.secretItem === null) await context.links.change(release);
-  else await dropSecrets(context, client.storage, [client.secretItem], release);
+  const items = listClientItems(client);
+  if (items.length === 0) await context.links.change(release);
+  else await dropSecrets(context, client.storage, items, release);
 }
 
 function assertUnused(records: Records, client: ClientRecord): void {
   const users = records.links.filter((link) => link.client === client.id).map(({ name }) => name);
   if (users.length === 0) return;
-  throw new ForbiddenError(`The client is needed to renew the sign-in of ${users.join(', ')}.`, {
+  throw new ForbiddenError(`The client is needed by ${users.join(', ')}.`, {
     hint: `First: gitlink unlink ${users[0] ?? ''}`,
   });
 }

@@ -3,6 +3,7 @@ import { isRefreshDue, type TokenSet } from '../oauth/token-set.ts';
 import type { Credential } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { createMintedSource, type MintContext } from './apps/mint-token.ts';
 import { renewSignIn, type RenewalContext } from './renew-sign-in.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
@@ -23,12 +24,13 @@ export function createFixedSource(credential: StoredCredential): CredentialSourc
   return { current: credential, get: () => Promise.resolve(credential) };
 }
 
-/** Where the requests of a link get their credential from: renewed where it can be. */
+/** Where the requests of a link get their credential from: renewed or minted where it can be. */
 export function createSource(
-  context: RenewalContext,
+  context: MintContext & RenewalContext,
   link: LinkRecord,
   stored: StoredCredential,
 ): CredentialSource {
+  if (stored.minted !== undefined) return createMintedSource(context, link, stored);
   const isRenewable = stored.signIn !== null && stored.signIn.tokens.refreshToken !== null;
   return isRenewable ? createRenewedSource(context, link, stored) : createFixedSource(stored);
 }

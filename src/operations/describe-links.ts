@@ -1,5 +1,6 @@
 import type { LinkRecord } from '../store/link-schema.ts';
 import { readLastUsage } from '../store/usage-log.ts';
+import { findAppWebhook } from './apps/open-app.ts';
 import type { OperationContext } from './context.ts';
 import { toLinkDocument, type LinkDocument } from './link-document.ts';
 
@@ -7,5 +8,9 @@ import { toLinkDocument, type LinkDocument } from './link-document.ts';
 export function describeLinks(context: OperationContext, links: readonly LinkRecord[]): LinkDocument[] {
   const usage = readLastUsage(context.directories.state);
   const now = context.clock.now();
-  return links.map((link) => toLinkDocument(link, usage.get(link.id)?.at ?? null, now));
+  const records = links.some(({ method }) => method === 'app') ? context.links.read() : null;
+  return links.map((link) => {
+    const webhook = link.webhook ?? (records && findAppWebhook(records, link));
+    return toLinkDocument({ ...link, webhook }, usage.get(link.id)?.at ?? null, now);
+  });
 }

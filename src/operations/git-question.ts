@@ -22,6 +22,8 @@ export interface HelperSurroundings {
   readonly readOtherItem: (link: LinkRecord, passphraseFile: string | null) => Promise<Secret | null>;
   readonly markRefused: (link: LinkRecord) => Promise<void>;
   readonly renew: GitQuestion['renew'];
+  readonly mint: GitQuestion['mint'];
+  readonly forgetMinted: GitQuestion['forgetMinted'];
 }
 
 const keychainDeadlineMs = 3_000;
@@ -63,6 +65,8 @@ export function createGitQuestion(
     },
     markRefused: surroundings.markRefused,
     renew: surroundings.renew,
+    mint: surroundings.mint,
+    forgetMinted: surroundings.forgetMinted,
     end: () => keychain?.abandon(),
   };
 }
@@ -104,6 +108,10 @@ export async function replyToGit(
     renew(link, credential, isRefused) {
       restartDeadline(renewalDeadlineMs);
       return question.renew(link, credential, isRefused);
+    },
+    mint(link, repository) {
+      restartDeadline(renewalDeadlineMs);
+      return question.mint(link, repository);
     },
   };
   try {

@@ -1,4 +1,4 @@
-import { AuthError, ForbiddenError, UsageError } from '../errors.ts';
+import { AuthError, ForbiddenError, UnsupportedError, UsageError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
@@ -6,7 +6,8 @@ import { recordUsage, type UsageEntry } from '../store/usage-log.ts';
 import { isAllowed } from './choose-link.ts';
 import type { OperationContext } from './context.ts';
 import { createSource } from './credential-source.ts';
-import { assertNotUnlinking, secretMissing } from './link-faults.ts';
+import { endMintedToken, mintOnce } from './apps/mint-token.ts';
+import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertPlainPath } from './restriction.ts';
 import { unpackCredential } from './stored-credential.ts';
 
@@ -17,23 +18,40 @@ export interface HandedOut {
   readonly expiresAt: number | null;
   /** Whether the token itself reaches further than the link may be used. */
   readonly reachesFurther: boolean;
+  /** Ends the token at the host; null for one that others use, too. */
+  readonly end: (() => Promise<void>) | null;
+}
+
+/** What a token is wanted for. */
+export interface HandOutWish {
+  /** `OWNER/NAME`; null where that was not said. */
+  readonly repository: string | null;
+  /** What it shall be able to do, in the host's words; null for all that the credential can. */
+  readonly permissions: readonly string[] | null;
 }
 
 /**
  * Gives out a link's token, fresh, for one use by a program, and notes that.
  *
- * @param repository - What it is for (`OWNER/NAME`); null where that was not said.
  * @throws ForbiddenError outside of the link's restriction, or without a repository where there is one; AuthError
  * for a credential that has ended.
  */
 export async function handOut(
   context: OperationContext,
   link: LinkRecord,
-  repository: string | null,
+  wish: HandOutWish,
   by: UsageEntry['by'],
 ): Promise<HandedOut> {
+  const { repository } = wish;
   assertNotUnlinking(link);
   assertWithinRestriction(context, link, repository);
+  if (link.method === 'app') return handOutMinted(context, link, wish, by);
+  if (wish.permissions !== null) {
+    throw new UnsupportedError(
+      `${requireProvider(link).displayName} cannot make a narrower token of the one that is linked.`,
+      { hint: 'Leave --permission out, or link a token that may do less.' },
+    );
+  }
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
   if (!item) throw secretMissing(link);
@@ -50,6 +68,30 @@ export async function handOut(
     token,
     expiresAt: source.current.signIn?.tokens.expiresAt ?? link.expiresAt,
     reachesFurther: link.restriction.mode === 'restricted',
+    end: null,
+  };
+}
+
+/** A token of its own, as narrow as was asked for, that nothing else uses. */
+async function handOutMinted(
+  context: OperationContext,
+  link: LinkRecord,
+  wish: HandOutWish,
+  by: UsageEntry['by'],
+): Promise<HandedOut> {
+  context.reporter.status('Minting a token…');
+  const { token, expiresAt } = await mintOnce(context, link, wish);
+  recordUsage(context.directories.state, {
+    linkId: link.id,
+    at: context.clock.now(),
+    by,
+    path: wish.repository,
+  });
+  return {
+    token,
+    expiresAt,
+    reachesFurther: false,
+    end: async () => void (await endMintedToken(context, link, token)),
   };
 }
 

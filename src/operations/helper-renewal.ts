@@ -1,14 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createHostClient } from '../http/create-host-client.ts';
 import { createTransport } from '../http/transport.ts';
 import type { OAuthNetwork } from '../oauth/oauth-client.ts';
-import { systemClock, type Directories } from '../runtime.ts';
+import { systemClock, systemRandom, type Directories } from '../runtime.ts';
 import { createLinkStore } from '../store/link-store.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import type { WithLock } from '../store/process-lock.ts';
 import { createKeychainVault } from '../vault/keychain-vault.ts';
 import { findItemLengthLimit } from '../vault/keychain.ts';
 import type { Vault } from '../vault/vault.ts';
+import { forgetMintedToken, getMintedToken, type MintContext } from './apps/mint-token.ts';
 import { createRenewedSource } from './credential-source.ts';
 import { openFileVault, openLocks } from './helper-storage.ts';
 import { renewSignIn, type RenewalContext } from './renew-sign-in.ts';
@@ -47,7 +49,33 @@ export async function renewForGit(
   return source.current;
 }
 
-function createRenewalContext(machine: HelperMachine): RenewalContext {
+/**
+ * Mints a token of an app's installation while git waits for its helper.
+ *
+ * @throws GitlinkError
+ */
+export function mintForGit(
+  machine: HelperMachine,
+  link: LinkRecord,
+  repository: string | null,
+): Promise<StoredCredential> {
+  return getMintedToken(createRenewalContext(machine), link, repository, null);
+}
+
+/**
+ * Forgets a minted token that a server refused.
+ *
+ * @param repository - What it was for; the token itself is the helper's own copy of the class.
+ */
+export function forgetForGit(
+  machine: HelperMachine,
+  link: LinkRecord,
+  repository: string | null,
+): Promise<void> {
+  return forgetMintedToken(createRenewalContext(machine), link, repository);
+}
+
+function createRenewalContext(machine: HelperMachine): RenewalContext & MintContext {
   const { directories, env } = machine;
   const lock = openLocks(directories);
   const withLock: WithLock = (name, work, limitMs) =>
@@ -75,6 +103,20 @@ function createRenewalContext(machine: HelperMachine): RenewalContext {
       return Promise.resolve(vault);
     },
     openNetwork: (caFile) => openNetwork(machine, signal, caFile),
+    openHostClient: async ({ base, caFile, pacing, authorize }) => {
+      const { fetch, clock, userAgent } = await openNetwork(machine, signal, caFile);
+      return createHostClient({
+        base,
+        fetch,
+        clock,
+        random: systemRandom,
+        signal,
+        userAgent,
+        pacing,
+        limits: { totalMs: requestTimeoutMs, deadlineMs: requestTimeoutMs },
+        ...(authorize === null ? {} : { authorize }),
+      });
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { AuthError, GitlinkError } from '../errors.ts';
+import { AuthError, isAuthError } from '../errors.ts';
 import type { Authorization, HostClient } from '../http/host-client.ts';
 import { SpentError } from '../oauth/refresh.ts';
 import type { ClientIdentity } from '../providers/oauth-support.ts';
@@ -7,7 +7,9 @@ import type { LinkRecord } from '../store/link-schema.ts';
 import { updateLink } from './change-link.ts';
 import { findClientOf, readClientIdentity } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
+import { describeHost } from './describe-host.ts';
 import { createSource, type CredentialSource } from './credential-source.ts';
+import { findPacing } from './open-anonymous.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertServesApi } from './verify-git-credential.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
@@ -48,7 +50,7 @@ export async function openAccess(
       context.openHostClient({
         base,
         caFile,
-        pacing: provider.pacing,
+        pacing: findPacing(provider, description.host),
         authorize,
         ...(signal ? { signal } : {}),
       });
@@ -117,12 +119,6 @@ export async function openLinkFrom(
   return { link, provider, access, source };
 }
 
-/** What the link's host said of itself. */
-export function describeHost(link: LinkRecord): HostDescription {
-  const { host, flavour, hostVersion, organization, tenant } = link;
-  return { host, flavour, version: hostVersion, organization, tenant };
-}
-
 /**
  * Runs work that asks a link's host. When the host refuses the credential, the link says so from then on. A 401
  * may be the word of a proxy, or about one request alone, so the adapter is asked before it is believed.
@@ -168,9 +164,4 @@ export async function isAccepted(use: () => Promise<unknown>): Promise<boolean> 
     if (isAuthError(error)) return false;
     throw error;
   }
-}
-
-/** Whether the host refused the credential. */
-export function isAuthError(error: unknown): error is GitlinkError {
-  return error instanceof GitlinkError && error.code === 'auth';
 }

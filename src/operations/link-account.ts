@@ -7,7 +7,7 @@ import { keepSecret } from './keep-secret.ts';
 import { nameCredentialItem, packCredential } from './stored-credential.ts';
 import { toHostRestriction, toUncheckedRestriction, type RestrictionWish } from './restriction.ts';
 import { isGitOnly } from './verify-git-credential.ts';
-import { openVerified, type VerifiedCredential } from './verify-credential.ts';
+import { openVerified, toInitialStatus, type VerifiedCredential } from './verify-credential.ts';
 import { toInitialTarget } from './webhook-target.ts';
 
 const linkNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
@@ -97,8 +97,7 @@ export async function linkAccount(context: OperationContext, request: LinkReques
       client: clientId,
       rotationBegunAt: null,
       restriction,
-      status: 'ok',
-      statusReason: null,
+      ...toInitialStatus(identity),
       checkedAt: now,
       scopes: identity.scopes === null ? null : [...identity.scopes],
       expiresAt: identity.expiresAt ?? request.expiresAt,
@@ -128,7 +127,9 @@ async function findRestriction(
 ): Promise<Restriction> {
   if (wish === null) return { mode: 'unrestricted' };
   const { provider, identity } = verified;
-  if (isGitOnly(provider, identity)) return toUncheckedRestriction(wish);
+  // Who waits for an owner's consent sees nothing yet.
+  const isBlind = isGitOnly(provider, identity) || identity.hindrance?.status === 'pending';
+  if (isBlind) return toUncheckedRestriction(wish);
   const access = await openVerified(context, verified, caFile);
   return toHostRestriction(provider, access, wish);
 }

@@ -77,7 +77,9 @@ export function toLinkDocument(link: LinkRecord, lastUsedAt: number | null, now:
 /** Accounts that are places: their tokens reach nothing else, whoever holds them. */
 const places: ReadonlySet<string> = new Set(['installation', 'workspace', 'project', 'repository', 'group']);
 
-function toEnforcement({ account, restriction }: LinkRecord): LinkDocument['enforcement'] {
+function toEnforcement({ method, account, restriction }: LinkRecord): LinkDocument['enforcement'] {
+  // Each token that leaves gitlink is minted for one repository.
+  if (method === 'app') return 'provider';
   if (restriction.mode === 'restricted' && !isWithin(account, restriction)) return 'local';
   return places.has(account.kind) ? 'provider' : 'none';
 }

@@ -3,12 +3,15 @@ import { parseHost, toDisplayHost } from '../http/base-url.ts';
 import type { HostDescription, Provider } from '../providers/provider.ts';
 import { providers } from '../providers/registry.ts';
 import type { OperationContext } from './context.ts';
+import { openAnonymous } from './open-anonymous.ts';
 
 export interface HostQuestion {
   /** What the person named: a base URL, or any URL of the host such as that of a repository. */
   readonly address: string;
   /** The provider that the person named; null to find out. */
   readonly provider: Provider | null;
+  /** What the person named on a host that serves many organizations; null for none. */
+  readonly organization: string | null;
   readonly caFile: string | null;
   readonly allowHttp: boolean;
 }
@@ -30,13 +33,15 @@ export async function recogniseHost(
   question: HostQuestion,
 ): Promise<RecognisedHost> {
   const candidates = question.provider ? [question.provider] : providers;
-  const base = parseHost(question.address, { allowHttp: question.allowHttp });
+  // Names of repositories may be escaped; those of hosts are not.
+  const address = question.address.replace(/\/[^/]*%.*$/, '');
+  const base = parseHost(address, { allowHttp: question.allowHttp });
   let foreignAnswer: ForeignAnswerError | null = null;
   for (const host of toShorterAddresses(base)) {
     for (const provider of candidates) {
       context.reporter.status(`Asking ${toDisplayHost(host)} what it is…`);
       try {
-        const description = await askHost(context, provider, host, question.caFile);
+        const description = await askHost(context, provider, host, question);
         if (description !== null) return { provider, description };
       } catch (error) {
         // One product answers the question for another with its sign-in page.
@@ -56,15 +61,10 @@ async function askHost(
   context: OperationContext,
   provider: Provider,
   host: string,
-  caFile: string | null,
+  { caFile, organization }: HostQuestion,
 ): Promise<HostDescription | null> {
-  const anonymous = await context.openHostClient({
-    base: provider.toApiBase(host),
-    caFile,
-    pacing: provider.pacing,
-    authorize: null,
-  });
-  return provider.recognise(host, anonymous);
+  const anonymous = await openAnonymous(context, provider, host, caFile);
+  return provider.recognise(host, anonymous, organization);
 }
 
 /** `https://acme.dev/gitea/team/site` → itself, `…/gitea/team`, `…/gitea`, `https://acme.dev`. */

@@ -1,13 +1,15 @@
-import type { GitlinkError } from '../errors.ts';
+import { isAuthError, type GitlinkError } from '../errors.ts';
 import type { WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isForApp, regenerateAppWebhook } from './apps/app-webhook.ts';
 import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import { findLink, getLink } from './find-link.ts';
-import { isAuthError, openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { findPacing } from './open-anonymous.ts';
 import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
 import { findOwnWebhooks } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
@@ -67,7 +69,12 @@ export async function regenerateWebhooks(
   request: RegenerateRequest,
 ): Promise<RegenerateOutcome> {
   if (request.suppliedSecret) assertUsableSecret(request.suppliedSecret);
-  const { id } = findLink(context.links.read(), request.linkName);
+  const records = context.links.read();
+  const named = findLink(records, request.linkName);
+  if (named.method === 'app' && isForApp(records, named, request)) {
+    return regenerateAppWebhook(context, named, request);
+  }
+  const { id } = named;
   const work = async (): Promise<RegenerateOutcome> => {
     const link = getLink(context.links.read(), id);
     const grace = startGrace(context.signal);
@@ -132,7 +139,7 @@ async function planAll(
   const ledger = readWebhookLedger(context.directories.state, open.link.id);
   const earlierUrl = open.link.webhook?.url ?? null;
   const question = { open, admin, target, mode: request.mode, ledger, secretItem, earlierUrl };
-  const limit = request.concurrency ?? open.provider.pacing.concurrency;
+  const limit = request.concurrency ?? findPacing(open.provider, open.link.host).concurrency;
   const plan: PlannedWebhook[] = [];
   const places = listPlaces(request, open, target);
   for await (const planned of concurrently(places, limit, (place) => planPlace(question, place))) {
@@ -181,7 +188,7 @@ async function applyAll(
 ): Promise<VerifiedResult[]> {
   const ledger = await openWebhookLedger(context.directories.state, parts.open.link.id);
   const question: ApplyQuestion = { ...parts, ledger, now: () => context.clock.now() };
-  const limit = request.concurrency ?? parts.open.provider.pacing.concurrency;
+  const limit = request.concurrency ?? findPacing(parts.open.provider, parts.open.link.host).concurrency;
   const results: VerifiedResult[] = [];
   const refusals: GitlinkError[] = [];
 

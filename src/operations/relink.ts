@@ -11,7 +11,7 @@ import { assertNotUnlinking, requireProvider } from './link-faults.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
 import { endSignIn, findCredentialPage } from './revoke-credential.ts';
-import { openVerified, type VerifiedCredential } from './verify-credential.ts';
+import { openVerified, toInitialStatus, type VerifiedCredential } from './verify-credential.ts';
 import { isGitOnly } from './verify-git-credential.ts';
 import { nameCredentialItem, packCredential, tryUnpackCredential } from './stored-credential.ts';
 import type { StoredCredential } from './stored-credential.ts';
@@ -112,6 +112,8 @@ async function replace(
         host: description.host,
         flavour: description.flavour,
         hostVersion: description.version,
+        organization: description.organization ?? current.organization,
+        tenant: description.tenant ?? current.tenant,
         account:
           identity.account.id === null && identity.account.login === null
             ? current.account
@@ -123,8 +125,7 @@ async function replace(
         client,
         restriction: request.restriction ?? current.restriction,
         rotationBegunAt: null,
-        status: 'ok',
-        statusReason: null,
+        ...toInitialStatus(identity),
         checkedAt: context.clock.now(),
         scopes: identity.scopes === null ? null : [...identity.scopes],
         expiresAt: identity.expiresAt ?? request.expiresAt,
@@ -204,6 +205,9 @@ function assertSameAccount(link: LinkRecord, request: RelinkRequest): void {
   const { account } = request.verified.identity;
   if (request.allowAccountChange || link.account.id === null || account.id === null) return;
   if (account.id === link.account.id && isSameHost(link, request)) return;
+  // An app that is installed again gets another number on the same account.
+  const isReinstalled = account.kind === 'installation' && account.login === link.account.login;
+  if (isReinstalled && isSameHost(link, request)) return;
   if (account.login === link.account.login && !isSameHost(link, request)) return;
   throw new UsageError(
     `The new credential belongs to ${account.login ?? 'another account'}, but "${link.name}" is ${link.account.login ?? 'another account'}.`,

@@ -5,6 +5,7 @@ import type { LinkRecord } from '../store/link-schema.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import type { OpenLink } from './host-access.ts';
+import { findPacing } from './open-anonymous.ts';
 import { findLost } from './plan-webhooks.ts';
 import { requireWebhooks } from './webhook-target.ts';
 
@@ -52,7 +53,11 @@ export async function removeKnownWebhooks(
       }
     };
     try {
-      for await (const removal of concurrently(entries, provider.pacing.concurrency, remove)) {
+      for await (const removal of concurrently(
+        entries,
+        findPacing(provider, link.host).concurrency,
+        remove,
+      )) {
         removals.push(removal);
         context.reporter.status(`Removing webhooks… ${removals.length} of ${entries.length}`);
       }

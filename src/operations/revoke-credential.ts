@@ -3,8 +3,11 @@ import type { OAuthSupport } from '../providers/oauth-support.ts';
 import { signInKind, type HostAccess, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
+import { endMintedToken } from './apps/mint-token.ts';
 import type { OperationContext } from './context.ts';
+import type { KeptToken } from './minted-tokens.ts';
 import { isAccepted, type OpenLink } from './host-access.ts';
+import { openAnonymous } from './open-anonymous.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -16,6 +19,8 @@ import { unpackCredential, type StoredCredential } from './stored-credential.ts'
  */
 export async function revokeCredential(context: OperationContext, open: OpenLink): Promise<Revocation> {
   const { link, provider, source } = open;
+  const { minted } = source.current;
+  if (minted !== undefined) return endMintedTokens(context, link, minted);
   if (source.current.signIn === null) return endToken(open, null);
   const isRenewable = await isAccepted(() => source.get(null));
   return isRenewable
@@ -27,6 +32,18 @@ export async function revokeCredential(context: OperationContext, open: OpenLink
         link,
         'it cannot be renewed any more, so it may be dead already',
       );
+}
+
+/** Ends what an app has minted for its installation; the installation itself stays. */
+async function endMintedTokens(
+  context: OperationContext,
+  link: LinkRecord,
+  minted: readonly KeptToken[],
+): Promise<Revocation> {
+  const now = context.clock.now();
+  const alive = minted.filter(({ expiresAt }) => expiresAt > now);
+  for (const { token } of alive) await endMintedToken(context, link, token);
+  return { outcome: alive.length > 0 ? 'revoked' : 'alreadyDead' };
 }
 
 /**
@@ -73,6 +90,11 @@ export async function endSignIn(
   const support = requireOAuth(provider);
   const { revocation } = support.toEndpoints(link);
   const client = findClientOf(context.links.read(), link);
+  if (support.endSignIn && client !== null) {
+    const api = await openAnonymous(context, provider, link.host, link.caFile);
+    const tokens = { accessToken: token, refreshToken: signIn?.tokens.refreshToken ?? null };
+    return support.endSignIn(api, await readClientIdentity(context, client), tokens);
+  }
   if (revocation === null) {
     return createImpossible(support, link, `${provider.displayName} ends a sign-in on its page only`);
   }
@@ -98,6 +120,6 @@ export function findCredentialPage(provider: Provider, link: LinkRecord): string
   const { host, account, credentialKind } = link;
   const grantsPage = credentialKind === signInKind ? provider.oauth?.grantsPage(host) : undefined;
   return (
-    grantsPage ?? provider.credentialPage?.(host, account, credentialKind) ?? provider.tokenPage(host, []).url
+    grantsPage ?? provider.credentialPage?.(link, account, credentialKind) ?? provider.tokenPage(link, []).url
   );
 }

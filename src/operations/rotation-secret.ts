@@ -3,6 +3,7 @@ import { Secret } from '../secret.ts';
 import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
 import { readWebhookLedger } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
+import { findAppWebhook } from './apps/open-app.ts';
 import { mapLink, updateLink } from './change-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { secretMissing } from './link-faults.ts';
@@ -88,6 +89,12 @@ export async function readCurrentSecret(
   context: OperationContext,
   link: LinkRecord,
 ): Promise<RotationSecret> {
+  const ofApp = findAppSecrets(context, link);
+  if (ofApp) {
+    const item = ofApp.nextSecretItem ?? ofApp.secretItem;
+    if (item === null) throw noSecret(link);
+    return { value: await readItem(context, link, item), item };
+  }
   const item = assertHasSecret(link);
   return { value: await readItem(context, link, item), item };
 }
@@ -98,9 +105,15 @@ export async function readCurrentSecret(
  * @throws NotFoundError when no rotation is under way, or it is the first one.
  */
 export async function readPreviousSecret(context: OperationContext, link: LinkRecord): Promise<Secret> {
-  const item = link.webhook?.nextSecretItem ? link.webhook.secretItem : null;
+  const webhook = findAppSecrets(context, link) ?? link.webhook;
+  const item = webhook?.nextSecretItem ? webhook.secretItem : null;
   if (item !== null) return readItem(context, link, item);
   throw new NotFoundError(`No rotation of "${link.name}" is under way, so there is no previous secret.`);
+}
+
+/** A link without webhooks of its own has those of its app. */
+function findAppSecrets(context: OperationContext, link: LinkRecord): WebhookTarget | null {
+  return link.webhook === null ? findAppWebhook(context.links.read(), link) : null;
 }
 
 /** Makes the next secret the link's secret and forgets the one before. */

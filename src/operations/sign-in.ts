@@ -8,6 +8,7 @@ import type { HostDescription, Provider } from '../providers/provider.ts';
 import { requireOAuth, toOAuthClient, type SignInClient } from './client-identity.ts';
 import { nameRedirectUri, toRedirect } from './client-redirect.ts';
 import type { OperationContext } from './context.ts';
+import { openAnonymous } from './open-anonymous.ts';
 import { toStoredCredential } from './stored-credential.ts';
 import { verifyCredential, type VerifiedCredential } from './verify-credential.ts';
 
@@ -34,8 +35,8 @@ export async function assertSignInOffered(
   const support = requireOAuth(provider);
   if (!support.isOffered) return;
   const base = description.host;
-  const web = await context.openHostClient({ base, caFile, pacing: provider.pacing, authorize: null });
-  if (await support.isOffered(web)) return;
+  const web = await openAnonymous(context, provider, base, caFile, { base });
+  if (await support.isOffered(web, description)) return;
   throw new UnsupportedError(`Signing in with a browser is switched off at ${base}.`, {
     hint: 'Link it with a token: --method token',
   });
@@ -88,7 +89,7 @@ export async function signInWithCode<T>(
     network,
     deviceEndpoint: device,
     scope,
-    verificationOrigins: [new URL(host).origin],
+    verificationOrigins: support.verificationOrigins?.(host) ?? [new URL(host).origin],
     show,
     store: async (tokens) => {
       made = { value: await settle(context, request, tokens, keep) };
@@ -145,15 +146,22 @@ async function settle<T>(
 async function takeBack(context: OperationContext, request: SignInRequest, tokens: TokenSet): Promise<void> {
   const { support, client, network } = await prepare(context, request);
   const { revocation } = support.toEndpoints(request.description);
-  if (revocation === null) {
+  const { refreshToken, accessToken } = tokens;
+  if (revocation === null && !support.endSignIn) {
     context.reporter.note(
       `What was allowed at the host stands until you end it at ${support.grantsPage(request.description.host)}`,
     );
     return;
   }
-  const { refreshToken, accessToken } = tokens;
+  const signal = AbortSignal.timeout(10_000);
   try {
-    await revokeToken(client, { ...network, signal: AbortSignal.timeout(10_000) }, revocation, {
+    if (revocation === null) {
+      const { provider, description, client: own, caFile } = request;
+      const api = await openAnonymous(context, provider, description.host, caFile, { signal });
+      await support.endSignIn?.(api, own.identity, { accessToken, refreshToken });
+      return;
+    }
+    await revokeToken(client, { ...network, signal }, revocation, {
       value: refreshToken ?? accessToken,
       kind: refreshToken === null ? 'access_token' : 'refresh_token',
     });

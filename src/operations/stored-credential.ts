@@ -1,17 +1,24 @@
 import { StorageError } from '../errors.ts';
 import type { StoredTokens } from '../oauth/refresh-under-lock.ts';
 import type { TokenSet } from '../oauth/token-set.ts';
-import { signInKind, type Credential } from '../providers/provider.ts';
+import { installationKind, signInKind, type Credential } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
+import type { KeptToken } from './minted-tokens.ts';
 
 /** A link's credential with all that its secret store keeps of it. */
 export interface StoredCredential extends Credential {
   /** How a sign-in is renewed; null for a token, which stays as it is. */
   readonly signIn: StoredTokens | null;
+  /** What an app has minted for its installation; absent for credentials that people give. */
+  readonly minted?: readonly KeptToken[];
 }
 
 /** How a credential lies in a secret store: one JSON text, so that the two tokens of a sign-in change as one. */
-export function packCredential({ kind, token, username, signIn }: StoredCredential): Secret {
+export function packCredential({ kind, token, username, signIn, minted }: StoredCredential): Secret {
+  if (minted !== undefined) {
+    const tokens = minted.map((kept) => ({ ...kept, token: kept.token.reveal() }));
+    return new Secret(JSON.stringify({ version: 1, kind, minted: tokens }));
+  }
   const packed = { version: 1, kind, token: token.reveal(), ...(username === undefined ? {} : { username }) };
   if (signIn === null) return new Secret(JSON.stringify(packed));
   const { refreshToken, obtainedAt, expiresAt, refreshExpiresAt, scopes } = signIn.tokens;
@@ -38,7 +45,8 @@ export function unpackCredential(item: Secret): StoredCredential {
   } catch {
     parsed = null;
   }
-  const { kind, token, username, signIn } = (parsed ?? {}) as Partial<PackedCredential>;
+  const { kind, token, username, signIn, minted } = (parsed ?? {}) as Partial<PackedCredential>;
+  if (kind === installationKind && Array.isArray(minted)) return toMintedCredential(minted.map(unpackKept));
   if (typeof kind !== 'string' || typeof token !== 'string') throw createDamagedError();
   const accessToken = new Secret(token);
   return {
@@ -46,6 +54,22 @@ export function unpackCredential(item: Secret): StoredCredential {
     token: accessToken,
     ...(typeof username === 'string' ? { username } : {}),
     signIn: signIn ? unpackSignIn(accessToken, signIn) : null,
+  };
+}
+
+/** The credential of an app's installation: nothing but what was minted for it. */
+export function toMintedCredential(minted: readonly KeptToken[]): StoredCredential {
+  const widest = minted.find(({ repository }) => repository === null);
+  return { kind: installationKind, token: widest?.token ?? new Secret(''), signIn: null, minted };
+}
+
+function unpackKept(packed: unknown): KeptToken {
+  const { repository, token, expiresAt } = (packed ?? {}) as Partial<Record<keyof KeptToken, unknown>>;
+  if (typeof token !== 'string' || typeof expiresAt !== 'number') throw createDamagedError();
+  return {
+    repository: typeof repository === 'string' ? repository : null,
+    token: new Secret(token),
+    expiresAt,
   };
 }
 
@@ -64,6 +88,7 @@ interface PackedCredential {
   readonly token: unknown;
   readonly username: unknown;
   readonly signIn: PackedSignIn | null;
+  readonly minted: unknown;
 }
 
 type PackedSignIn = Partial<Record<keyof TokenSet | 'isRefreshUnfinished', unknown>>;
@@ -116,6 +141,16 @@ export function nameCredentialItem(linkId: string, generation: string): string {
 /** The item that holds a secret of a link's webhooks. */
 export function nameWebhookItem(linkId: string, generation: string): string {
   return `webhook.${linkId}.${generation}`;
+}
+
+/** The item that holds the private key of an app. */
+export function nameKeyItem(clientId: string, generation: string): string {
+  return `app-key.${clientId}.${generation}`;
+}
+
+/** The item that holds the secret of an app's webhook. */
+export function nameAppWebhookItem(clientId: string, generation: string): string {
+  return `app-webhook.${clientId}.${generation}`;
 }
 
 /** The item that holds the secret of an OAuth client. */

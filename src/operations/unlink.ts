@@ -1,14 +1,15 @@
-import { GitlinkError, NotFoundError } from '../errors.ts';
+import { GitlinkError, isAuthError, NotFoundError } from '../errors.ts';
 import { signInKind, type Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
 import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isEveryTokenRefused, listLeftOfApp, uninstallApp } from './apps/leave-app.ts';
 import { isLastForGit } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { createFixedSource } from './credential-source.ts';
-import { isAuthError, openLinkFrom, openLinkWith, type OpenLink } from './host-access.ts';
+import { openLinkFrom, openLinkWith, type OpenLink } from './host-access.ts';
 import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
 import { whileReplacing } from './renew-sign-in.ts';
@@ -18,12 +19,14 @@ import { unpackCredential } from './stored-credential.ts';
 export interface UnlinkRequest {
   readonly keepWebhooks: boolean;
   readonly revoke: boolean;
+  /** Takes the app off the account, where the link is of one. */
+  readonly uninstall: boolean;
   /** Deletes what is here without asking the host anything. */
   readonly forget: boolean;
 }
 
 export interface UnlinkStep {
-  readonly what: 'webhook' | 'revoke' | 'proof' | 'secret' | 'record' | 'git';
+  readonly what: 'webhook' | 'uninstall' | 'revoke' | 'proof' | 'secret' | 'record' | 'git';
   readonly subject: string;
   readonly state: 'planned' | 'done' | 'skipped' | 'failed';
   readonly reason: string | null;
@@ -60,6 +63,7 @@ export function planUnlink(
   const isRevoked = request.revoke && !request.forget;
   return [
     ...hooks,
+    ...(request.uninstall ? [planned('uninstall', link.account.login ?? link.host, true, '')] : []),
     planned('revoke', link.host, isRevoked, 'not asked for'),
     ...(isRevoked ? [planned('proof', link.host, true, '')] : []),
     planned('secret', link.storage, true, ''),
@@ -153,18 +157,41 @@ async function leaveWithCredential(
   request: UnlinkRequest,
   report: UnlinkReport,
 ): Promise<void> {
+  const isApp = open.link.method === 'app';
   const isDead = request.keepWebhooks
     ? keepWebhooks(context, open.link, 'kept', report)
     : await removeWebhooks(context, open, report);
   const revocation = { what: 'revoke', subject: open.link.host, state: 'skipped' } as const;
+  const isUninstalled = request.uninstall && !hasFailed(report) && (await uninstall(context, open, report));
   if (!request.revoke) {
     report.steps.push({ ...revocation, reason: 'not asked for' });
     // A token that a person made stays theirs.
-    if (!isDead) report.remaining.push(toCredential(open.link, open.provider, 'which is not revoked'));
+    if (!isDead && !isApp) {
+      report.remaining.push(toCredential(open.link, open.provider, 'which is not revoked'));
+    }
   } else if (hasFailed(report)) {
     report.steps.push({ ...revocation, reason: 'it is needed to remove the webhooks' });
   } else {
     await revoke(context, open, report);
+  }
+  if (isApp) report.remaining.push(...(await listLeftOfApp(context, open.link, !isUninstalled)));
+}
+
+/** @returns whether the app is off the account. */
+async function uninstall(
+  context: OperationContext,
+  { link }: OpenLink,
+  { steps }: UnlinkReport,
+): Promise<boolean> {
+  context.reporter.status('Uninstalling the App…');
+  const step = { what: 'uninstall', subject: link.account.login ?? link.host } as const;
+  try {
+    const result = await uninstallApp(context, link);
+    steps.push({ ...step, state: 'done', reason: result === 'gone' ? 'it was gone already' : null });
+    return true;
+  } catch (error) {
+    steps.push({ ...step, state: 'failed', reason: toReason(error) });
+    return false;
   }
 }
 
@@ -265,6 +292,12 @@ async function prove(context: OperationContext, { link, source }: OpenLink): Pro
   context.reporter.status('Making sure that it is dead…');
   const step = { what: 'proof', subject: link.host } as const;
   try {
+    const { minted } = source.current;
+    if (minted !== undefined) {
+      return (await isEveryTokenRefused(context, link, minted))
+        ? { ...step, state: 'done', reason: 'the host refuses every token of it now' }
+        : { ...step, state: 'failed', reason: 'the host still accepts a token of it' };
+    }
     const { provider, access } = await openLinkFrom(context, link, createFixedSource(source.current));
     await provider.identify(access);
     return { ...step, state: 'failed', reason: 'the host still accepts it' };

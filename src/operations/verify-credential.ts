@@ -1,4 +1,5 @@
 import type { HostAccess, HostDescription, Identity, Provider } from '../providers/provider.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
 import type { SignInClient } from './client-identity.ts';
 import type { OperationContext } from './context.ts';
 import { createFixedSource } from './credential-source.ts';
@@ -41,7 +42,10 @@ export async function verifyCredential(
   });
   const identity = await provider.identify(access);
   // A host that requires signing in tells its version only now.
-  const known = description.version === null ? await provider.recognise(description.host, access.http) : null;
+  const known =
+    description.version === null
+      ? await provider.recognise(description.host, access.http, description.organization)
+      : null;
   return {
     provider,
     description: known ?? description,
@@ -62,6 +66,11 @@ export function openVerified(
     client: client?.identity ?? null,
     account: identity.account,
   });
+}
+
+/** What a link is known to be right after its credential was accepted. */
+export function toInitialStatus({ hindrance }: Identity): Pick<LinkRecord, 'status' | 'statusReason'> {
+  return { status: hindrance?.status ?? 'ok', statusReason: hindrance?.reason ?? null };
 }
 
 /** What the token endpoint told, where the host's API does not. */

@@ -38,7 +38,8 @@ export async function verifyGitCredential(
   };
   const git = provider.git.toGitCredential(credential, identity.account);
   if ('bearer' in git) throw new InternalError('A credential that serves git alone has a user name.');
-  const url = `${description.host}/${assertPlainPath(repository)}.git`;
+  const name = assertPlainPath(repository);
+  const url = provider.git.toRepositoryUrl?.(description.host, name) ?? `${description.host}/${name}.git`;
   await assertReadable({ url, ...git, caFile }, context);
   return { provider, description, credential, client: null, identity };
 }

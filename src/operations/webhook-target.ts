@@ -21,7 +21,8 @@ export interface TargetWish {
   readonly allowHttp: boolean;
 }
 
-const defaultEvents: readonly string[] = ['push', 'pull-request'];
+/** What webhooks tell about where nobody says. */
+export const defaultEvents: readonly string[] = ['push', 'pull-request'];
 
 /** @throws UnsupportedError when the provider has no webhooks. */
 export function requireWebhooks(provider: Provider): WebhookAdmin {
@@ -50,7 +51,12 @@ export function settleTarget(
   const events =
     wish.events ?? link.webhook?.events ?? settings.get('webhook-events')?.split(',') ?? defaultEvents;
   const at = wish.at ?? link.webhook?.at ?? 'repositories';
-  if (at === 'app' || !admin.levels.includes(at === 'repositories' ? 'repository' : at)) {
+  if (at === 'app') {
+    throw new UnsupportedError(`"${link.name}" is no App, so there is no webhook of one.`, {
+      hint: 'Use --at repositories',
+    });
+  }
+  if (!admin.levels.includes(at === 'repositories' ? 'repository' : at)) {
     throw new UnsupportedError(`${provider.displayName} has no webhooks at ${at}.`, {
       hint: 'Use --at repositories',
     });
@@ -58,7 +64,7 @@ export function settleTarget(
   return {
     url: assertDeliverable(url, wish.allowHttp || link.webhook?.url === url),
     events,
-    nativeEvents: toNativeEvents(provider, admin, events),
+    nativeEvents: toNativeEvents(provider, admin.events, events),
     at,
   };
 }
@@ -76,7 +82,7 @@ export function toInitialTarget(url: string, allowHttp: boolean): WebhookTarget 
 }
 
 /** @throws UsageError for an address that hosts do not deliver to, or that carries credentials. */
-function assertDeliverable(url: string, allowHttp: boolean): string {
+export function assertDeliverable(url: string, allowHttp: boolean): string {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   const isPlain = /^https?:\/\/[^\s\\@#]+$/i.test(url) && parsed?.username === '' && parsed.password === '';
   if (!parsed || !isPlain) {
@@ -93,13 +99,23 @@ function assertDeliverable(url: string, allowHttp: boolean): string {
   return url;
 }
 
-function toNativeEvents(provider: Provider, admin: WebhookAdmin, events: readonly string[]): string[] {
+/**
+ * Turns gitlink's words into the host's.
+ *
+ * @param known - What the host has for each word, at the place where the webhook is.
+ * @throws UsageError for a word that it lacks.
+ */
+export function toNativeEvents(
+  provider: Provider,
+  known: WebhookAdmin['events'],
+  events: readonly string[],
+): string[] {
   const native = events.flatMap((word) => {
     if (word.startsWith('native:') && word.length > 7) return [word.slice(7)];
-    const names = isEvent(word) ? admin.events[word] : undefined;
+    const names = isEvent(word) ? known[word] : undefined;
     if (names) return [...names];
     throw new UsageError(`${provider.displayName} has no event "${word}".`, {
-      hint: `There are ${webhookEvents.filter((event) => admin.events[event]).join(', ')}, and native:<name> for the host's own.`,
+      hint: `There are ${webhookEvents.filter((event) => known[event]).join(', ')}, and native:<name> for the host's own.`,
     });
   });
   return [...new Set(native)];

@@ -27,6 +27,7 @@ export interface AppDescription {
   readonly name: string;
   /** The login of the account that owns it; null where the host does not tell. */
   readonly owner: string | null;
+  readonly ownerKind: 'user' | 'organization' | null;
   /** The public page, without trailing slash. */
   readonly pageUrl: string;
   /** What it asks for, as `contents:write`, sorted. */
@@ -125,7 +126,7 @@ export interface AppSupport {
   /** Where a person installs the app. */
   installPage(pageUrl: string): string;
   /** Where a person makes keys and secrets of the app, or deletes it. */
-  settingsPage(host: string, app: Pick<AppDescription, 'slug' | 'owner'>): string;
+  settingsPage(host: string, app: Pick<AppDescription, 'slug' | 'owner' | 'ownerKind'>): string;
 
   listInstallations(access: AppAccess): Promise<readonly Installation[]>;
   /** @returns null when there is no such installation of this app. */
@@ -141,6 +142,13 @@ export interface AppSupport {
    * @throws NotFoundError when there is no such installation of this app.
    */
   mint(access: AppAccess, installationId: string, wish: MintWish): Promise<MintedToken>;
+  /**
+   * Asks for as little as possible with a minted token.
+   *
+   * @param http - A client of the host's API without a credential.
+   * @throws AuthError while the host's servers do not all know it yet.
+   */
+  probe(http: HostClient, token: Secret): Promise<void>;
   /**
    * Ends a minted token.
    *

@@ -82,7 +82,11 @@ export interface OAuthSupport {
    *
    * @param web - A client without a credential whose base is the host itself.
    */
-  isOffered?(web: HostClient): Promise<boolean>;
+  isOffered?(web: HostClient, place: SignInPlace): Promise<boolean>;
+  /** Where the page may be that takes a device code; default: the host's own origin. */
+  verificationOrigins?(host: string): readonly string[];
+  /** How a program signs in by itself with the client's secret (RFC 6749 §4.4), where the host lets it. */
+  readonly clientCredentials?: { readonly scope: string; readonly kind: string };
 
   /** The scopes to ask for, in the host's words. */
   toScopes(capabilities: readonly Capability[]): readonly string[];

@@ -2,7 +2,7 @@ import type { Authorization, HostClient } from '../http/host-client.ts';
 import type { Pacing } from '../http/pacing.ts';
 import type { Secret } from '../secret.ts';
 import type { AppSupport } from './app-support.ts';
-import type { ClientIdentity, OAuthSupport } from './oauth-support.ts';
+import type { ClientIdentity, OAuthSupport, SignInPlace } from './oauth-support.ts';
 
 /** A kind of Git host. */
 export type ProviderId = 'github' | 'gitlab' | 'bitbucket' | 'bitbucket-dc' | 'gitea' | 'azure-devops';
@@ -161,6 +161,8 @@ export interface WantedWebhook {
 export interface WebhookAdmin {
   /** Where the host has webhooks. */
   readonly levels: readonly WebhookPlace['level'][];
+  /** Whether every change of a hook must bring its secret again, or the hook loses it. */
+  readonly forgetsSecret?: boolean;
   /** Whether a hook takes a new secret in place. Where not, a new hook is made before the old one goes. */
   readonly secretChangesInPlace: boolean;
   /** The host's names for gitlink's events; a missing word is one that the host lacks. */
@@ -227,7 +229,13 @@ export interface RotationWish {
 
 /** What a pasted token's shape tells, before anybody is asked. */
 export type TokenShape =
-  | { readonly use: 'api'; readonly kind: string; readonly companion?: 'email' }
+  | {
+      readonly use: 'api';
+      readonly kind: string;
+      readonly companion?: 'email';
+      /** What it is instead where the person gives a user name for it: a credential for git alone looks the same. */
+      readonly gitKind?: string;
+    }
   /** Good for git alone, with a user name of its own. */
   | { readonly use: 'git'; readonly kind: string }
   /** Something else that looks like a token: what it is, to complete "This is …", and what to do instead. */
@@ -251,6 +259,8 @@ export interface GitAccess {
   /** Whether user names in URLs say nothing about the account there. */
   readonly ignoresUsernames?: boolean;
   toGitCredential(credential: Credential, account: Account): GitCredential;
+  /** The address that git clones from; default `HOST/FULL/NAME.git`. */
+  toRepositoryUrl?(host: string, fullName: string): string;
 }
 
 /** A page of the host where a person makes a token, and what to enter there. */
@@ -274,6 +284,8 @@ export interface Provider {
   /** The cloud host; null where a host must be named. */
   readonly defaultHost: string | null;
   readonly pacing: Pacing;
+  /** The same for a host of its own kind; absent where one pacing fits all. */
+  pacingOf?(host: string): Pacing;
   /** Whether repositories lie in projects that their paths do not show, so that only a list tells. */
   readonly hasHiddenProjects?: boolean;
   /** What each capability needs, in the host's scope names. */
@@ -326,10 +338,10 @@ export interface Provider {
 
   readonly git: GitAccess;
 
-  tokenPage(host: string, capabilities: readonly Capability[]): TokenPage;
+  tokenPage(place: SignInPlace, capabilities: readonly Capability[]): TokenPage;
 
   /** The page where a person ends or replaces a token that they have. Absent where {@link tokenPage} is that. */
-  credentialPage?(host: string, account: Account, credentialKind: string): string;
+  credentialPage?(place: SignInPlace, account: Account, credentialKind: string): string;
 
   /** Variables in which other programs of this host look for a token. */
   readonly tokenVariables: readonly string[];

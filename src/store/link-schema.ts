@@ -101,6 +101,7 @@ const app = v.object({
   id: text,
   slug: text,
   owner: v.nullable(text),
+  ownerKind: v.nullable(v.picklist(['user', 'organization'])),
   /** The public page, without trailing slash. */
   pageUrl: text,
   /** The private key. */

@@ -39,7 +39,7 @@ export function describeProviderData(provider: Provider): void {
 
     test('the page for a token leads to the host', () => {
       for (const capability of capabilities) {
-        const { url, instructions } = provider.tokenPage('https://h.dev/git', [capability]);
+        const { url, instructions } = provider.tokenPage({ host: 'https://h.dev/git' }, [capability]);
         expect(url).toMatch(/^https:\/\/h\.dev\/git\//);
         const needed = provider.scopes[capability] ?? [];
         const named = instructions.match(/[\w:]+/g) ?? [];

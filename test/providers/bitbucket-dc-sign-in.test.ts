@@ -29,7 +29,8 @@ describe('signing in at Data Center', () => {
     ['7.19.0', false],
   ])('%s offers it: %s', async (version, isThere) => {
     const { url } = await startDc({ version });
-    expect(await oauth.isOffered?.(createTestClient(url, { userAgent: 'gitlink/test' }))).toBe(isThere);
+    const web = createTestClient(url, { userAgent: 'gitlink/test' });
+    expect(await oauth.isOffered?.(web, { host: url })).toBe(isThere);
   });
 
   test('fact 1: a person is told, when registering and when refused, that a token is the way without HTTPS', () => {

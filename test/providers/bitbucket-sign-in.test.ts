@@ -128,7 +128,7 @@ describe('Bitbucket scopes', () => {
   });
 
   test('the page for a token is that of the Atlassian account, and the scopes are those of API tokens', () => {
-    const { url, instructions } = toTokenPage(cloud, ['clone']);
+    const { url, instructions } = toTokenPage({ host: cloud }, ['clone']);
     expect(url).toBe('https://id.atlassian.com/manage-profile/security/api-tokens');
     expect(instructions).toContain(
       'the scopes read:project:bitbucket, read:repository:bitbucket, read:user:bitbucket, read:workspace:bitbucket.',

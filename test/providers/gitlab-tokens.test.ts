@@ -355,7 +355,7 @@ describe('GitLab scopes', () => {
   });
 
   test('the page for a token opens filled in', () => {
-    const { url } = gitlabProvider.tokenPage('https://h.dev/git', ['clone', 'webhooks']);
+    const { url } = gitlabProvider.tokenPage({ host: 'https://h.dev/git' }, ['clone', 'webhooks']);
     expect(url).toBe(
       'https://h.dev/git/-/user_settings/personal_access_tokens?name=gitlink&scopes=api,read_repository,self_rotate',
     );

@@ -1,13 +1,15 @@
 import { UsageError } from '../../errors.ts';
+import type { AppClient } from '../../operations/apps/open-app.ts';
 import { requireOAuth } from '../../operations/client-identity.ts';
 import { deleteRegistration, findClient, keepClient, removeClient } from '../../operations/clients.ts';
 import type { RecognisedHost } from '../../operations/recognise-host.ts';
-import { findProvider } from '../../providers/registry.ts';
+import { findProvider, getProvider } from '../../providers/registry.ts';
 import type { ClientRecord, Storage } from '../../store/link-schema.ts';
+import { addGivenApp, createApp, toAppWebhook } from '../app-sign-in.ts';
 import { describeRegistration, registerByHand, registerByToken } from '../choose-client.ts';
 import { readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts';
 import { toShortHost } from '../link-view.ts';
-import { createChoice, createCommand, type Cli } from '../program.ts';
+import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { assertConfirmed, chooseStorage, type Session } from '../session.ts';
 import { recogniseWithConsent } from '../sign-in.ts';
 import { printTable, type Column } from '../table.ts';
@@ -15,6 +17,12 @@ import { printTable, type Column } from '../table.ts';
 interface ClientCommandFlags {
   readonly host?: string;
   readonly clientId?: string;
+  readonly appId?: string;
+  readonly appKeyFile?: string;
+  readonly org?: string;
+  readonly public?: boolean;
+  readonly webhookUrl?: string;
+  readonly events?: readonly string[];
   readonly withSecret?: boolean;
   readonly clientSecretFile?: string;
   readonly clientSecretEnv?: string;
@@ -37,6 +45,12 @@ interface ClientDocument {
   readonly host: string;
   readonly hasSecret: boolean;
   readonly isOwnRegistration: boolean;
+  readonly app: {
+    readonly id: string;
+    readonly slug: string;
+    readonly owner: string | null;
+    readonly page: string;
+  } | null;
   readonly createdAt: string;
   readonly links: readonly string[];
 }
@@ -45,6 +59,7 @@ const columns: readonly Column<ClientDocument>[] = [
   { header: 'CLIENT ID', cell: ({ clientId }) => clientId, least: 20 },
   { header: 'PROVIDER', cell: ({ provider }) => provider },
   { header: 'HOST', cell: ({ host }) => toShortHost(host), least: 12 },
+  { header: 'APP', cell: ({ app }) => app?.slug ?? '' },
   { header: 'SECRET', cell: ({ hasSecret }) => (hasSecret ? 'stored' : 'none') },
   { header: 'LINKS', cell: ({ links }) => links.join(', ') || 'none', least: 8 },
 ];
@@ -53,6 +68,8 @@ export function registerClient(cli: Cli): void {
   createCommand(cli, 'client', 'OAuth clients, which signing in with a browser needs', [
     ['gitlink client add gitlab --client-id 0c1d…', 'one that you registered on the page of the host'],
     ['gitlink client create gitea --host git.acme.dev', 'has the host register one, with a token used once'],
+    ['gitlink client create github --org acme', 'a GitHub App, by one click in the browser'],
+    ['gitlink client add github --app-id 1234 --app-key-file acme.pem', 'a GitHub App that you have'],
     ['gitlink client list', 'all of them'],
     ['gitlink client remove git.acme.dev --at-host', 'also ends every sign-in that was made with it'],
   ])
@@ -60,6 +77,16 @@ export function registerClient(cli: Cli): void {
     .argument('[provider|client]', 'a provider or address for add and create; a client id or host for remove')
     .option('--host <host>', 'the instance, such as git.acme.dev or https://acme.dev/gitea')
     .option('--client-id <id>', 'what the host calls the client (Application ID)')
+    .option('--app-id <id>', 'add a GitHub App: the number on its settings page')
+    .option('--app-key-file <file>', 'its private key (PEM)')
+    .option('--org <name>', 'create a GitHub App for this organization')
+    .option('--public', 'let other accounts install the new App, too')
+    .option('--webhook-url <url>', 'where the new App delivers to')
+    .option(
+      '--events <events>',
+      'what it tells about: push, tag, pull-request, comment, release',
+      collectList,
+    )
     .option('--with-secret', "read the client's secret from standard input")
     .option('--client-secret-file <file>', 'read it from a file')
     .option('--client-secret-env <variable>', 'read it from an environment variable')
@@ -110,6 +137,9 @@ async function add(session: Session, word: string | undefined, flags: ClientComm
   const storage = await chooseStorage(session, flags.store);
   const recognised = await recognise(session, word, flags);
   const { provider, description } = recognised;
+  if (flags.appId !== undefined || flags.appKeyFile !== undefined) {
+    return reportApp(session, await addGivenApp(session, recognised, flags, storage), 'Added');
+  }
   requireOAuth(provider);
   const { context, reporter } = session;
   const given = await readGivenSecret(session, 'client secret', {
@@ -133,8 +163,13 @@ async function create(session: Session, word: string | undefined, flags: ClientC
   const storage = await chooseStorage(session, flags.store);
   const recognised = await recognise(session, word, flags);
   const { provider, description } = recognised;
-  requireOAuth(provider);
   await (await context.openVault(storage)).check();
+  if (provider.apps) {
+    const webhook = toAppWebhook(flags.webhookUrl, flags.events);
+    const wish = { flags, storage, webhook };
+    return reportApp(session, await createApp(session, recognised, wish), 'Registered');
+  }
+  requireOAuth(provider);
   const given = await readToken(session, flags);
   if (given === null && !prompter.canAsk) {
     throw new UsageError(
@@ -184,6 +219,8 @@ async function remove(session: Session, word: string | undefined, flags: ClientC
   if (users.length === 0 || !isAtHost) await removeClient(context, client);
   session.output.document({ client: document });
   if (users.length === 0) reporter.note(`Removed the client ${clientId}.`);
+  const page = client.app && getProvider(client.provider)?.apps?.settingsPage(host, client.app);
+  if (page) reporter.note(`The App stays at the host until you delete it at ${page}`);
 }
 
 async function recognise(
@@ -201,6 +238,7 @@ async function recognise(
   const question = {
     address,
     provider: choice?.provider ?? null,
+    organization: null,
     caFile: flags.caFile ?? null,
     allowHttp: flags.allowHttp === true,
   };
@@ -221,14 +259,22 @@ function report(session: Session, record: ClientRecord, what: string): void {
   session.output.document({ client: toDocument(session, record) });
 }
 
+function reportApp(session: Session, client: AppClient, what: string): void {
+  const { slug, pageUrl } = client.app;
+  session.reporter.note(`${what} the App ${slug} (${pageUrl}); its key is in the ${client.storage}.`);
+  session.reporter.note(`Install and link it with: gitlink link ${client.provider} --host ${client.host}`);
+  session.output.document({ client: toDocument(session, client) });
+}
+
 function toDocument({ context }: Session, client: ClientRecord): ClientDocument {
-  const { clientId, provider, host, secretItem, registrationId, createdAt } = client;
+  const { clientId, provider, host, secretItem, registrationId, createdAt, app } = client;
   return {
     clientId,
     provider,
     host,
     hasSecret: secretItem !== null,
     isOwnRegistration: registrationId !== null,
+    app: app && { id: app.id, slug: app.slug, owner: app.owner, page: app.pageUrl },
     createdAt: new Date(createdAt).toISOString(),
     links: context.links
       .read()

@@ -1,7 +1,7 @@
 import { readChunks } from '../../git/read-chunks.ts';
 import { createGitQuestion, replyToGit } from '../../operations/git-question.ts';
 import { markRefused, readVaultItem } from '../../operations/helper-storage.ts';
-import { renewForGit } from '../../operations/helper-renewal.ts';
+import { forgetForGit, mintForGit, renewForGit } from '../../operations/helper-renewal.ts';
 import { version } from '../version.ts';
 import { createCommand, type Cli } from '../program.ts';
 
@@ -13,19 +13,16 @@ export function registerCredential(cli: Cli): void {
     .argument('<operation>', 'get, store or erase')
     .action((operation: string) =>
       cli.run('credential', async ({ directories, runtime }) => {
+        const machine = { directories, env: runtime.env, userAgent: `gitlink/${version}` };
         const question = createGitQuestion(operation, readChunks(0), {
           env: runtime.env,
           directories,
           now: () => runtime.clock.now(),
           readOtherItem: (link, passphraseFile) =>
             readVaultItem(directories, runtime.env, link, passphraseFile),
-          renew: (link, credential, isRefused) =>
-            renewForGit(
-              { directories, env: runtime.env, userAgent: `gitlink/${version}` },
-              link,
-              credential,
-              isRefused,
-            ),
+          renew: (link, credential, isRefused) => renewForGit(machine, link, credential, isRefused),
+          mint: (link, repository) => mintForGit(machine, link, repository),
+          forgetMinted: (link, repository) => forgetForGit(machine, link, repository),
           markRefused: (link) => markRefused(directories, link),
         });
         await replyToGit(question, runtime);

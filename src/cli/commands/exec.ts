@@ -1,16 +1,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import { CancelledError, exitCodes, UsageError } from '../../errors.ts';
+import { CancelledError, exitCodes, GitlinkError, UsageError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
 import { handOut } from '../../operations/hand-out.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
 import { withoutSecrets } from '../../operations/receiver-command.ts';
-import { createCommand, type Cli } from '../program.ts';
+import { collectList, createCommand, type Cli } from '../program.ts';
 import { maskInLogs, warnOfReach } from '../secret-output.ts';
 import type { Session } from '../session.ts';
 
 interface ExecFlags {
   readonly repo?: string;
+  readonly permission?: readonly string[];
   readonly env?: string;
 }
 
@@ -25,6 +26,11 @@ export function registerExec(cli: Cli): void {
   ])
     .argument('[link]', 'the link; not needed when there is only one')
     .option('--repo <owner/name>', 'what the token is for')
+    .option(
+      '--permission <name>',
+      'what it shall be able to do, where the host makes tokens as narrow (repeatable)',
+      collectList,
+    )
     .option('--env <name>', 'the one variable to put the token in')
     .addHelpText('after', '\nThe program and its arguments come after --')
     .action((name: string | undefined, flags: ExecFlags) =>
@@ -51,14 +57,15 @@ async function run(
   const file = program.includes('/') ? program : findExecutable(program, runtime);
   if (file === null) throw new UsageError(`${program} was not found on PATH.`);
   const link = await session.chooseLink(name);
-  const { token, reachesFurther } = await handOut(context, link, flags.repo ?? null, 'exec');
+  const wish = { repository: flags.repo ?? null, permissions: flags.permission ?? null };
+  const { token, reachesFurther, end } = await handOut(context, link, wish, 'exec');
   reporter.clear();
   if (reachesFurther) warnOfReach(session, link);
   maskInLogs(session, token);
   const names =
     flags.env === undefined ? ['GITLINK_TOKEN', ...requireProvider(link).tokenVariables] : [flags.env];
   const secrets = Object.fromEntries(names.map((each) => [each, token.reveal()]));
-  return new Promise((resolve, reject) => {
+  const exitCode = await new Promise<number>((resolve, reject) => {
     const child = spawn(file, args, {
       stdio: 'inherit',
       env: { ...withoutSecrets(runtime.env), ...secrets },
@@ -70,6 +77,20 @@ async function run(
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
     );
   });
+  if (end !== null) await endQuietly(session, end);
+  return exitCode;
+}
+
+/** What the program did stands, whatever becomes of its token: that ends by itself within the hour. */
+async function endQuietly({ reporter }: Session, end: () => Promise<void>): Promise<void> {
+  try {
+    await end();
+  } catch (error) {
+    if (!(error instanceof GitlinkError)) throw error;
+    reporter.warn(
+      `The token that was made for it could not be ended, and ends within the hour: ${error.message}`,
+    );
+  }
 }
 
 function endWith(child: ChildProcess, reason: unknown): void {

@@ -1,4 +1,5 @@
 import { CancelledError, UsageError } from '../../errors.ts';
+import { resumeLink } from '../../operations/apps/installations.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { refreshQuietly } from '../../operations/list-repositories.ts';
 import { assertFreeName, linkAccount } from '../../operations/link-account.ts';
@@ -32,12 +33,14 @@ interface LinkFlags extends CredentialFlags {
   readonly namespace?: readonly string[];
   readonly repo?: readonly string[];
   readonly webhookUrl?: string;
+  readonly resume?: string | true;
   readonly store?: Storage;
   readonly setupGit?: boolean;
 }
 
 export function registerLink(cli: Cli): void {
   const command = createCommand(cli, 'link', 'Connect an account', [
+    ['gitlink link github', 'makes a GitHub App of your own, in the browser'],
     ['gitlink link gitlab', 'asks for what is missing'],
     ['gitlink link gitea --host git.acme.dev', 'the same for an instance of your own'],
     ['gitlink link gitlab --method oauth --client-id 0c1d…', 'signs in with the browser'],
@@ -46,13 +49,14 @@ export function registerLink(cli: Cli): void {
   ])
     .argument(
       '[provider|url]',
-      'gitlab, bitbucket, bitbucket-dc, gitea, forgejo, codeberg, or any address of the host',
+      'github, gitlab, bitbucket, bitbucket-dc, gitea, forgejo, codeberg, azure-devops, or any address of the host',
     )
     .option('--name <name>', 'what to call the link');
   addCredentialFlags(command)
     .option('--namespace <namespace>', 'limit the link to this namespace (repeatable)', collectList)
     .option('--repo <owner/name>', 'limit the link to this repository (repeatable)', collectList)
     .option('--webhook-url <url>', 'where webhooks of this link will deliver to')
+    .option('--resume [link]', 'finish a link that waited for an owner')
     .addOption(createChoice('--store <store>', 'where to keep the secret', ['keychain', 'file']))
     .option('--setup-git', 'use this account for git')
     .option('--no-setup-git', 'leave git alone')
@@ -62,6 +66,11 @@ export function registerLink(cli: Cli): void {
 }
 
 async function link(session: Session, word: string | undefined, flags: LinkFlags): Promise<void> {
+  if (flags.resume !== undefined) {
+    if (word !== undefined)
+      throw new UsageError('--resume finishes a link that exists, so no provider is named.');
+    return resume(session, flags.resume === true ? undefined : flags.resume, flags);
+  }
   const { context, output, reporter } = session;
   readCapabilities(flags.for);
   const expiresAt = readExpiry(flags.expires, context.clock.now());
@@ -75,7 +84,12 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   const isKnown = records.links.some(
     ({ host }) => host === place.address || toShortHost(host) === place.address,
   );
-  const question = { ...place, caFile: flags.caFile ?? null, allowHttp: flags.allowHttp === true };
+  const question = {
+    ...place,
+    organization: flags.organization ?? null,
+    caFile: flags.caFile ?? null,
+    allowHttp: flags.allowHttp === true,
+  };
   const recognised = await recogniseWithConsent(session, question, isKnown);
   const commandLine = `gitlink link ${recognised.provider.id} --host ${recognised.description.host}`;
   const wish = {
@@ -86,6 +100,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
     namespaces: flags.namespace ?? [],
     usualMethod: null,
     usualClient: null,
+    webhookUrl: flags.webhookUrl ?? null,
   };
   const made = await signIn(session, recognised, wish, async (signedIn) => {
     const { verified, method, origin } = signedIn;
@@ -103,7 +118,8 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
       storage,
       restriction,
       expiresAt: await chooseExpiry(session, verified.identity, expiresAt),
-      webhookUrl: flags.webhookUrl ?? null,
+      // An app that was made with a webhook has it at its own level.
+      webhookUrl: verified.client?.record?.app?.webhook ? null : (flags.webhookUrl ?? null),
       caFile: flags.caFile ?? null,
       allowHttp: flags.allowHttp === true,
       passphraseFile: flags.passphraseFile ?? null,
@@ -112,10 +128,35 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   reporter.note(
     `Linked ${made.account.login ?? 'an unknown account'} at ${toShortHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
   );
-  const limited = made.method === 'token' ? made : await offerRestriction(session, made, flags);
+  if (made.status === 'pending' && made.account.id === null) {
+    reporter.note(`To finish it then: gitlink link --resume ${made.name}`);
+    output.document({ link: describeLinks(context, [made])[0] });
+    return;
+  }
+  const wasSignedIn = made.method === 'oauth' || made.method === 'device';
+  const limited = wasSignedIn ? await offerRestriction(session, made, flags) : made;
   if (limited === made) await refreshQuietly(context, made);
   await offerGit(session, limited, flags.setupGit);
   output.document({ link: describeLinks(context, [limited])[0] });
+}
+
+/** Finishes a link that waited for an owner of the account. */
+async function resume(session: Session, name: string | undefined, flags: LinkFlags): Promise<void> {
+  const { context, output, reporter } = session;
+  const waiting = context.links.read().links.filter(({ status }) => status === 'pending');
+  const [only, ...others] = waiting;
+  const link = name === undefined && only && others.length === 0 ? only : await session.chooseLink(name);
+  if (link.method !== 'app' || link.account.id !== null) {
+    reporter.note(`"${link.name}" waits for nobody. To ask the host how it is: gitlink list --check`);
+    output.document({ link: describeLinks(context, [link])[0] });
+    return;
+  }
+  const resumed = await resumeLink(context, link);
+  reporter.note(
+    `The App is installed on ${resumed.account.login ?? 'the account'}: "${resumed.name}" can be used.`,
+  );
+  await offerGit(session, resumed, flags.setupGit);
+  output.document({ link: describeLinks(context, [resumed])[0] });
 }
 
 interface Place {

@@ -45,7 +45,13 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
   await (await context.openVault(link.storage)).check();
   const caFile = flags.caFile ?? link.caFile;
   const allowHttp = flags.allowHttp === true || link.allowHttp;
-  const question = { address: flags.host ?? link.host, provider: requireProvider(link), caFile, allowHttp };
+  const question = {
+    address: flags.host ?? link.host,
+    provider: requireProvider(link),
+    organization: flags.organization ?? link.organization,
+    caFile,
+    allowHttp,
+  };
   const recognised = await recogniseWithConsent(session, question, flags.host === undefined);
   const wish = {
     flags: { ...flags, ...(caFile === null ? {} : { caFile }) },
@@ -55,6 +61,7 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
     namespaces: link.account.kind === 'user' || link.account.login === null ? [] : [link.account.login],
     usualMethod: link.method,
     usualClient: link.client,
+    webhookUrl: null,
   };
   // What gitlink obtained it ends; what a person made is theirs.
   const revokeOld = flags.revokeOld ?? link.credentialOrigin === 'obtained';

@@ -1,4 +1,5 @@
 import { exitCodes, UsageError } from '../../errors.ts';
+import { readInstallation, waitForChange } from '../../operations/apps/edit-installation.ts';
 import { openLink } from '../../operations/host-access.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { describeFault } from '../../operations/plan-webhooks.ts';
@@ -11,6 +12,7 @@ import {
   type RestrictionChange,
 } from '../../operations/restrict-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
+import { openPage } from '../open-page.ts';
 import { describeAccess } from '../link-view.ts';
 import { collectList, createCommand, type Cli } from '../program.ts';
 import type { Session } from '../session.ts';
@@ -23,6 +25,9 @@ interface RestrictFlags {
   readonly keepWebhooks?: boolean;
 }
 
+/** How long a person may take at the page of an installation. */
+const editLimitMs = 15 * 60_000;
+
 export function registerRestrict(cli: Cli): void {
   createCommand(cli, 'restrict', 'Limit what a link may be used for', [
     ['gitlink restrict gitea acme tools', 'only the namespaces acme and tools'],
@@ -30,6 +35,7 @@ export function registerRestrict(cli: Cli): void {
     ['gitlink restrict gitea lab --add', 'lab, too'],
     ['gitlink restrict gitea', 'choose from a list'],
     ['gitlink restrict gitea --unrestricted', 'no limit any more'],
+    ['gitlink restrict github', 'a GitHub App: opens the page where its repositories are chosen'],
   ])
     .argument('[link]', 'the link; not needed when there is only one')
     .argument('[namespaces...]', 'what to limit it to')
@@ -51,6 +57,7 @@ async function restrict(
 ): Promise<number> {
   const { context, output, reporter } = session;
   const link = await session.chooseLink(name);
+  if (isAboutInstallation(link, namespaces, flags)) return editInstallation(session, link);
   const change = await chooseChange(session, link, namespaces, flags);
   const changed = await applyRestriction(context, link, await prepareRestriction(context, link, change));
   const { restriction } = changed;
@@ -60,12 +67,49 @@ async function restrict(
     reporter.note(
       `"${link.name}" may now be used for: ${restriction.mode === 'unrestricted' ? 'everything' : describeAccess(document)}.`,
     );
-  if (restriction.mode === 'restricted') {
+  if (restriction.mode === 'restricted' && link.method === 'app') {
+    reporter.note('Each token that gitlink makes for it is good for one allowed repository alone.');
+  } else if (restriction.mode === 'restricted') {
     reporter.note('gitlink enforces this itself: the token can still do more when it is used elsewhere.');
   }
   const isClean = stranded.length === 0 || (await offerRemoval(session, changed, stranded, flags));
   output.document({ link: document });
   return isClean ? exitCodes.done : exitCodes.partial;
+}
+
+/** What an App reaches is chosen at the host, where nothing else is said. */
+function isAboutInstallation(
+  { method }: LinkRecord,
+  namespaces: readonly string[],
+  { repo, add, remove, unrestricted }: RestrictFlags,
+): boolean {
+  const isNamed = namespaces.length + (repo?.length ?? 0) > 0;
+  return method === 'app' && !isNamed && add !== true && remove !== true && unrestricted !== true;
+}
+
+/** Sends the person to the page of the installation, waits, and reports what changed. */
+async function editInstallation(session: Session, link: LinkRecord): Promise<number> {
+  const { context, output, reporter, prompter } = session;
+  reporter.status('Asking what the App reaches…');
+  const before = await readInstallation(context, link);
+  const { pageUrl } = before.installation;
+  if (!prompter.canAsk) {
+    throw new UsageError(`What the App of "${link.name}" reaches is chosen by a person at ${pageUrl}`, {
+      hint: `To limit only what gitlink uses it for: gitlink restrict ${link.name} --repo OWNER/NAME`,
+    });
+  }
+  reporter.note('GitHub limits what an App reaches: choose its repositories there and press "Save".');
+  await openPage(session, pageUrl);
+  reporter.status('Waiting until you have saved it there (Ctrl-C to stop)…');
+  const change = await waitForChange(context, link, before, editLimitMs);
+  reporter.clear();
+  for (const name of change.added) reporter.note(`Added: ${name}`);
+  for (const name of change.removed) reporter.note(`Removed: ${name}`);
+  reporter.note(
+    `The App reaches ${change.isSelective ? 'the chosen repositories' : 'all repositories'} of ${change.link.account.login ?? 'the account'} now.`,
+  );
+  output.document({ link: describeLinks(context, [change.link])[0] });
+  return exitCodes.done;
 }
 
 async function chooseChange(

@@ -1,3 +1,4 @@
+import { findAppWebhook } from '../../operations/apps/open-app.ts';
 import { findClientOf } from '../../operations/client-identity.ts';
 import { judgeScopes } from '../../operations/judge-scopes.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
@@ -76,7 +77,7 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
 
 function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[] {
   const { webhook } = link;
-  if (webhook === null) return [['webhooks', 'none']];
+  if (webhook === null) return listAppWebhookFacts(context, link);
   const hooks = findOwnWebhooks(context, link);
   const isUnfinished = webhook.nextSecretItem !== null && link.status !== 'unlinking';
   const done = hooks.filter(
@@ -99,6 +100,21 @@ function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[]
           ] as const,
         ]
       : []),
+  ];
+}
+
+function listAppWebhookFacts(context: Session['context'], link: LinkRecord): Fact[] {
+  const webhook = findAppWebhook(context.links.read(), link);
+  if (webhook === null) return [['webhooks', 'none']];
+  const regeneratedAt =
+    webhook.regeneratedAt === null ? 'unknown' : new Date(webhook.regeneratedAt).toISOString();
+  return [
+    ['webhooks', `that of the App, to ${webhook.url}`],
+    ['webhook events', webhook.events.join(', ')],
+    ['webhook secret', `of ${regeneratedAt}`],
+    ...(webhook.nextSecretItem === null
+      ? []
+      : [['unfinished run', `continue with: gitlink regenerate-webhooks ${link.name}`] as const]),
   ];
 }
 

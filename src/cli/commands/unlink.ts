@@ -13,11 +13,13 @@ interface UnlinkFlags {
   readonly revoke?: boolean;
   readonly keepWebhooks?: boolean;
   readonly forget?: boolean;
+  readonly uninstall?: boolean;
   readonly dryRun?: boolean;
 }
 
 const words: Readonly<Record<UnlinkStep['what'], string>> = {
   webhook: 'remove the webhook of',
+  uninstall: 'take the App off',
   revoke: 'revoke the credential at',
   proof: 'prove that it is dead at',
   secret: 'delete the secret from the',
@@ -46,6 +48,7 @@ export function registerUnlink(cli: Cli): void {
     .argument('[link]', 'the link; not needed when there is only one')
     .option('--revoke', 'end the credential at the host, also one that you made yourself')
     .option('--no-revoke', 'leave the credential alive at the host')
+    .option('--uninstall', 'take the GitHub App off the account, for everybody')
     .option('--keep-webhooks', 'leave the webhooks')
     .option('--forget', 'delete locally only, without asking the host')
     .option('--dry-run', 'only show what would be done')
@@ -59,6 +62,13 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   const link = await session.chooseLink(name);
   if (flags.forget === true && flags.revoke === true)
     throw new UsageError('--forget asks the host nothing, so it cannot revoke.');
+  if (flags.uninstall === true && (link.method !== 'app' || flags.forget === true)) {
+    throw new UsageError(
+      link.method === 'app'
+        ? '--forget asks the host nothing, so it cannot uninstall.'
+        : `"${link.name}" is no App, so there is nothing to uninstall.`,
+    );
+  }
   const usage = readLastUsage(directories.state).get(link.id);
   if (usage)
     reporter.note(
@@ -67,6 +77,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   const request = {
     keepWebhooks: flags.keepWebhooks === true,
     forget: flags.forget === true,
+    uninstall: flags.uninstall === true,
     revoke: await chooseRevocation(session, link, flags),
   };
   const plan = planUnlink(context, link, request);
@@ -114,6 +125,7 @@ function describePlan(link: LinkRecord, plan: readonly UnlinkStep[]): string {
   const hooks = plan.filter(({ what, state }) => what === 'webhook' && state === 'planned').length;
   const parts = [
     ...(hooks > 0 ? [`remove ${hooks} webhook${hooks === 1 ? '' : 's'}`] : []),
+    ...(plan.some(({ what }) => what === 'uninstall') ? ['take the App off the account'] : []),
     ...(plan.some(({ what, state }) => what === 'revoke' && state === 'planned') ? ['revoke the token'] : []),
     ...(plan.some(({ what }) => what === 'git') ? ['undo the git setup'] : []),
     'delete the secret and the link',

@@ -31,7 +31,7 @@ export const bitbucketDcProvider: Provider = {
   toAuthorization: (credential) => ({ scheme: 'Bearer', secret: credential.token }),
   git: bitbucketDcGit,
   tokenPage: toTokenPage,
-  credentialPage: toTokensUrlOf,
+  credentialPage: ({ host }, account) => toTokensUrlOf(host, account),
   tokenVariables: ['BITBUCKET_TOKEN'],
   recogniseToken,
   webhooks,

@@ -1,6 +1,7 @@
 import { NotFoundError } from '../../errors.ts';
 import type { HostClient } from '../../http/host-client.ts';
 import type { Secret } from '../../secret.ts';
+import type { SignInPlace } from '../oauth-support.ts';
 import {
   signInKind,
   type Account,
@@ -88,7 +89,7 @@ async function inferScopes(http: HostClient): Promise<readonly string[] | null> 
   return found.length === 0 ? null : found.sort();
 }
 
-export function toTokenPage(host: string, capabilities: readonly Capability[]): TokenPage {
+export function toTokenPage({ host }: SignInPlace, capabilities: readonly Capability[]): TokenPage {
   const wanted = new Set((['list', ...capabilities] as const).flatMap((name) => scopes[name] ?? []));
   const project = wanted.has('PROJECT_ADMIN') ? 'PROJECT_ADMIN' : 'PROJECT_READ';
   const repository = [...repositoryLevels].find((level) => wanted.has(level)) ?? 'REPO_READ';

@@ -39,7 +39,7 @@ export const bitbucketProvider: Provider = {
   git: bitbucketGit,
   hasHiddenProjects: true,
   tokenPage: toTokenPage,
-  credentialPage: toCredentialPage,
+  credentialPage: ({ host }, account, kind) => toCredentialPage(host, account, kind),
   tokenVariables: ['BITBUCKET_TOKEN'],
   recogniseToken,
   webhooks,

@@ -3,6 +3,7 @@ import type { Authorization, HostResponse } from '../../http/host-client.ts';
 import { route } from '../../http/route.ts';
 import type { Secret } from '../../secret.ts';
 import { narrow } from '../narrow.ts';
+import type { SignInPlace } from '../oauth-support.ts';
 import {
   signInKind,
   type Account,
@@ -178,7 +179,7 @@ function toImpossible({ host, account, credential }: HostAccess, what: 'ended' |
   return { outcome, reason, pageUrl };
 }
 
-export function toTokenPage(host: string, capabilities: readonly Capability[]): TokenPage {
+export function toTokenPage({ host }: SignInPlace, capabilities: readonly Capability[]): TokenPage {
   const scopes = toLeastScopes(capabilities, 'apiToken').join(', ');
   return {
     url: toApiTokensUrl(host),

@@ -1,6 +1,7 @@
 import { AuthError, UnreachableError } from '../../errors.ts';
 import type { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { Authorization } from '../../http/host-client.ts';
+import type { SignInPlace } from '../oauth-support.ts';
 import type { Account, Capability, HostAccess, Identity, Revocation, TokenPage } from '../provider.ts';
 import * as endpoints from './endpoints.ts';
 import { isMissingScope, readGrantedScopes, scopes } from './scopes.ts';
@@ -114,7 +115,7 @@ export function toApplicationsPageUrl(host: string): string {
   return `${host}/user/settings/applications`;
 }
 
-export function toTokenPage(host: string, capabilities: readonly Capability[]): TokenPage {
+export function toTokenPage({ host }: SignInPlace, capabilities: readonly Capability[]): TokenPage {
   const wanted = new Set<string>(
     (['identity', 'list', 'namespaces', ...capabilities] as const).flatMap((name) => scopes[name] ?? []),
   );

@@ -2,6 +2,7 @@ import { AuthError, UnsupportedError } from '../../errors.ts';
 import { route } from '../../http/route.ts';
 import type { Secret } from '../../secret.ts';
 import { narrow } from '../narrow.ts';
+import type { SignInPlace } from '../oauth-support.ts';
 import {
   signInKind,
   type Account,
@@ -181,7 +182,7 @@ export function toGrantsUrl(host: string): string {
 }
 
 /** The page opens filled in, where the host still lets people make tokens with scopes. */
-export function toTokenPage(host: string, capabilities: readonly Capability[]): TokenPage {
+export function toTokenPage({ host }: SignInPlace, capabilities: readonly Capability[]): TokenPage {
   // Lets `gitlink rotate` replace the token; nothing but that.
   const scopes = [...toLeastScopes(capabilities), 'self_rotate'];
   const query = new URLSearchParams({ name: 'gitlink', scopes: scopes.join(',') });

@@ -1,0 +1,111 @@
+import { InternalError } from '../../errors.ts';
+import type { Secret } from '../../secret.ts';
+import { registerAppByBrowser } from '../../oauth/app-registration.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
+import type { AppDescription } from '../../providers/app-support.ts';
+import type { Storage } from '../../store/link-schema.ts';
+import type { OperationContext } from '../context.ts';
+import { openAnonymous } from '../open-anonymous.ts';
+import type { RecognisedHost } from '../recognise-host.ts';
+import { toNativeEvents } from '../webhook-target.ts';
+import { keepApp } from './keep-app.ts';
+import { openAppAccess, requireApps, type AppClient } from './open-app.ts';
+
+export interface AppWish {
+  /** The organization that shall own it; null for the person's own account. */
+  readonly organization: string | null;
+  readonly isPublic: boolean;
+  /** Null for an app without a webhook; events in gitlink's words. */
+  readonly webhook: { readonly url: string; readonly events: readonly string[] } | null;
+  readonly caFile: string | null;
+  readonly timeoutMs: number;
+}
+
+export interface RegistrationHooks {
+  readonly openBrowser: (startUrl: string) => Promise<void>;
+  readonly onWaiting: (waiting: { readonly isOpened: boolean; readonly startUrl: string }) => void;
+}
+
+const callbackPath = '/callback';
+
+/**
+ * Has a person register an app with one click, and keeps its secrets before the browser goes on to the page where it
+ * is installed.
+ *
+ * @throws AuthError when it is declined or not finished in time.
+ */
+export async function registerApp(
+  context: OperationContext,
+  storage: Storage,
+  { provider, description }: RecognisedHost,
+  wish: AppWish,
+  hooks: RegistrationHooks,
+): Promise<AppClient> {
+  const support = requireApps(provider);
+  const { host } = description;
+  const { organization, isPublic } = wish;
+  const events = wish.webhook === null ? [] : toNativeEvents(provider, support.events, wish.webhook.events);
+  const kept: AppClient[] = [];
+  await registerAppByBrowser({
+    ...hooks,
+    host: toDisplayHost(host),
+    redirect: { host: '127.0.0.1', path: callbackPath, port: null },
+    clock: context.clock,
+    random: context.random,
+    signal: context.signal,
+    timeoutMs: wish.timeoutMs,
+    toForm: ({ redirectUri, state }) => ({
+      ...support.toRegistrationForm(host, {
+        name: `gitlink-${context.random.bytes(4).toString('hex')}`,
+        organization,
+        isPublic,
+        redirectUri,
+        state,
+        webhook: wish.webhook === null ? null : { url: wish.webhook.url, events },
+      }),
+      title: `Your browser goes on to ${toDisplayHost(host)}`,
+      button: 'Go on',
+    }),
+    settle: async (code) => {
+      const http = await openAnonymous(context, provider, host, wish.caFile);
+      const created = await support.redeem(http, host, code);
+      const { webhookSecret, key, clientSecret } = created;
+      const webhook =
+        wish.webhook === null || webhookSecret === null ? null : { ...wish.webhook, secret: webhookSecret };
+      const app = { provider: provider.id, host, description: created, key, clientSecret, webhook };
+      kept.push(await keepApp(context, storage, app));
+      return support.installPage(created.pageUrl);
+    },
+  });
+  const [client] = kept;
+  if (client) return client;
+  throw new InternalError('A registration ended without an App.');
+}
+
+/**
+ * Keeps an app that exists, once its host has accepted the key.
+ *
+ * @throws AuthError when the host refuses the key, UsageError when it is none.
+ */
+export async function addApp(
+  context: OperationContext,
+  storage: Storage,
+  { provider, description }: RecognisedHost,
+  { id, key, clientSecret, caFile }: GivenApp,
+): Promise<AppClient> {
+  const support = requireApps(provider);
+  context.reporter.status('Checking the App…');
+  const access = await openAppAccess(context, provider, description, { id, key }, caFile);
+  const found: AppDescription = await support.describe(access);
+  const { host } = description;
+  const app = { provider: provider.id, host, description: found, key, clientSecret, webhook: null };
+  return keepApp(context, storage, app);
+}
+
+export interface GivenApp {
+  readonly id: string;
+  readonly key: Secret;
+  /** Null where it is not known. */
+  readonly clientSecret: Secret | null;
+  readonly caFile: string | null;
+}

@@ -1,0 +1,215 @@
+import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { GitlinkError } from '../../errors.ts';
+import type { Directories } from '../../runtime.ts';
+import type { Records } from '../../store/link-schema.ts';
+import { currentFormat } from '../../store/migrations.ts';
+import { readPrivateFile } from '../../store/private-files.ts';
+import type { OperationContext } from '../context.ts';
+import { leftoverAgeMs, mendingLine, quote, sound, type Check, type Doctor } from './check.ts';
+
+const groupAndWorld = 0o077;
+
+interface Found {
+  readonly path: string;
+  readonly name: string;
+  readonly status: Stats;
+}
+
+/**
+ * Looks who may enter gitlink's folders and files. To be called before anything reads them, because reading closes
+ * a file that others may read.
+ */
+export function checkModes({ config, state }: Directories, platform: NodeJS.Platform): readonly Check[] {
+  const name = 'permissions';
+  if (platform === 'win32') return [];
+  const found = [...new Set([config, state])].flatMap(walk);
+  const wrong = found.flatMap(({ path, status }) => judgeFile(name, path, status));
+  return wrong.length > 0 ? wrong : [sound(name, 'only you may read what gitlink keeps')];
+}
+
+function judgeFile(name: string, path: string, status: Stats): Check[] {
+  const word = quote(path);
+  if (status.isSymbolicLink()) {
+    const fix = `cp --remove-destination "$(readlink -f ${word})" ${word}`;
+    return [
+      { name, state: 'error', detail: `${path} is a symbolic link, which gitlink does not follow`, fix },
+    ];
+  }
+  if (status.uid !== process.geteuid?.()) {
+    return [
+      { name, state: 'error', detail: `${path} belongs to another user`, fix: `sudo chown $(id -u) ${word}` },
+    ];
+  }
+  if (status.isFile() && status.nlink > 1) {
+    const fix = `cp ${word} ${word}.copy && mv ${word}.copy ${word}`;
+    return [{ name, state: 'error', detail: `${path} has a second name (hard link)`, fix }];
+  }
+  if ((status.mode & groupAndWorld) === 0) return [];
+  const mode = status.isDirectory() ? 0o700 : 0o600;
+  const isOpen = (status.mode & 0o777).toString(8);
+  return [
+    {
+      name,
+      state: 'warning',
+      detail: `other users may enter or read ${path} (mode ${isOpen})`,
+      fix: `chmod ${mode.toString(8)} ${word}`,
+      mend: () => {
+        chmodSync(path, mode);
+        return Promise.resolve(`closed ${path} to other users`);
+      },
+    },
+  ];
+}
+
+/** The folder and what is in it; folders of folders once more, which is as deep as gitlink goes. */
+function walk(directory: string): Found[] {
+  const own = find(directory, directory);
+  if (!own?.status.isDirectory()) return own ? [own] : [];
+  return [
+    own,
+    ...list(directory).flatMap((each) => [each, ...(each.status.isDirectory() ? list(each.path) : [])]),
+  ];
+}
+
+function list(directory: string): Found[] {
+  try {
+    return readdirSync(directory)
+      .map((name) => find(join(directory, name), name))
+      .filter((each) => each !== null);
+  } catch {
+    // What may not be looked into is told by its mode or its owner.
+    return [];
+  }
+}
+
+/** @returns null for what is not there, any more perhaps. */
+function find(path: string, name: string): Found | null {
+  try {
+    return { path, name, status: lstatSync(path) };
+  } catch {
+    return null;
+  }
+}
+
+/** Reads the records; where that fails, says how to go on. */
+export function checkRecords(context: OperationContext): {
+  readonly records: Records | null;
+  readonly check: Check;
+} {
+  const name = 'records';
+  try {
+    const records = context.links.read();
+    const detail = `${records.links.length} link${records.links.length === 1 ? '' : 's'}, readable`;
+    return { records, check: sound(name, detail) };
+  } catch (error) {
+    if (!(error instanceof GitlinkError)) throw error;
+    const path = join(context.directories.config, 'links.json');
+    const check = { name, state: 'error', detail: toDetail(error), fix: findRecordsFix(path) } as const;
+    return { records: null, check };
+  }
+}
+
+function findRecordsFix(path: string): string {
+  const version = readVersion(path);
+  if (version !== null && version > currentFormat.version) return 'npm install --global gitlink@latest';
+  const word = quote(path);
+  if (readVersion(`${path}.previous`) !== null)
+    return `cp ${word} ${word}.damaged; cp ${word}.previous ${word}`;
+  return existsSync(path) ? `mv ${word} ${word}.damaged` : `ls -la ${word}`;
+}
+
+/** @returns null for what is no records. */
+function readVersion(path: string): number | null {
+  try {
+    const parsed: unknown = JSON.parse(readPrivateFile(path)?.toString('utf8') ?? 'null');
+    const { version } = (parsed ?? {}) as { readonly version?: unknown };
+    return typeof version === 'number' ? version : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the preferences can be read. */
+export async function checkSettings({ context }: Doctor): Promise<readonly Check[]> {
+  const name = 'settings';
+  try {
+    await context.openSettings();
+    return [sound(name, 'the preferences are readable')];
+  } catch (error) {
+    if (!(error instanceof GitlinkError)) throw error;
+    const path = quote(join(context.directories.config, 'settings.json'));
+    return [{ name, state: 'error', detail: toDetail(error), fix: `mv ${path} ${path}.damaged` }];
+  }
+}
+
+/** Files that a process was writing when it was killed, and those of links that are gone. */
+export function checkLeftoverFiles({ context, records }: Doctor): Promise<readonly Check[]> {
+  const name = 'left-over files';
+  const { config, state } = context.directories;
+  const now = context.clock.now();
+  const isOld = ({ status }: Found): boolean => now - status.mtimeMs > leftoverAgeMs;
+  const unfinished = [...new Set([config, state])]
+    .flatMap(list)
+    .filter((file) => isTemporary(file.name) && isOld(file));
+  const known = new Set([...(records?.links ?? []), ...(records?.clients ?? [])].map(({ id }) => id));
+  const forsaken =
+    records === null
+      ? []
+      : list(state).filter((file) => {
+          const id = /^(?:webhooks|repositories|lock-webhooks|lock-credential)-([0-9a-f-]{36})\./.exec(
+            file.name,
+          )?.[1];
+          return id !== undefined && !known.has(id) && isOld(file);
+        });
+  const toCheck = (file: Found, detail: string): Check => ({
+    name,
+    state: 'warning',
+    detail: `${file.path} ${detail}`,
+    fix: `rm -r ${quote(file.path)}`,
+    mend: () => {
+      rmSync(file.path, { recursive: true, force: true });
+      return Promise.resolve(`removed ${file.path}`);
+    },
+  });
+  const checks = [
+    ...unfinished.map((file) => toCheck(file, 'was left by a gitlink that was stopped while it wrote')),
+    ...forsaken.map((file) => toCheck(file, 'belongs to a link that is gone')),
+  ];
+  return Promise.resolve(checks.length > 0 ? checks : [sound(name, 'none')]);
+}
+
+/** Names that `store/` gives to what is not finished: its own files, the lock id, and those of the library `conf`. */
+function isTemporary(name: string): boolean {
+  return (
+    /^\..+\.\d+\.[0-9a-z]+\.tmp$/.test(name) ||
+    /^lock-id\.[0-9a-f]{16}$/.test(name) ||
+    /\.tmp-\d{10,}\w*$/.test(name)
+  );
+}
+
+const lockPatienceMs = 1_000;
+
+/** Whether somebody holds the records: a process that hangs makes every other one wait. */
+export async function checkLocks({ context }: Doctor): Promise<readonly Check[]> {
+  const name = 'locks';
+  if (!existsSync(context.directories.state)) return [sound(name, 'none was needed yet')];
+  const scope =
+    context.platform === 'linux'
+      ? 'for the processes of this network namespace (container)'
+      : 'for all processes';
+  try {
+    await context.withLock('links', () => Promise.resolve(), lockPatienceMs);
+    return [sound(name, `free; they hold ${scope}`)];
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code !== 'storage') throw error;
+    const pid = /process (\d+)/.exec(error.message)?.[1];
+    const fix = pid === undefined ? mendingLine : `kill ${pid}`;
+    return [{ name, state: 'warning', detail: toDetail(error), fix }];
+  }
+}
+
+/** An error's sentence as a detail. */
+export function toDetail({ message }: GitlinkError): string {
+  return message.replace(/\.$/, '');
+}

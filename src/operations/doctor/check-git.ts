@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { GitlinkError } from '../../errors.ts';
+import { readConfigFile } from '../../git/config-file.ts';
+import { planCredentialSetup } from '../../git/credential-config.ts';
+import { listRemotes } from '../../git/remotes.ts';
+import { runGit } from '../../git/run-git.ts';
+import { redact } from '../../redaction.ts';
+import { listConfiguredHosts, planGitSetup, planGitUndo } from '../configure-git.ts';
+import { toDetail } from './check-files.ts';
+import { count, quote, sound, type Check, type Doctor } from './check.ts';
+
+/** The first git that hands a helper the path of a repository and obeys an empty `helper` (git-config(1)). */
+const oldestGit = [2, 9] as const;
+
+/** Which git there is, and whether it asks gitlink as `setup-git` left it. */
+export async function checkGit(doctor: Doctor): Promise<readonly Check[]> {
+  const name = 'git';
+  try {
+    const { stdout } = await runGit(['--version'], doctor.context);
+    const version = /\d+\.\d+(?:\.\d+)?/.exec(stdout)?.[0] ?? 'unknown';
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    if (major < oldestGit[0] || (major === oldestGit[0] && minor < oldestGit[1])) {
+      const detail = `git ${version} is older than ${oldestGit.join('.')}, which the credential helper needs`;
+      return [{ name, state: 'error', detail, fix: 'sudo apt install git' }];
+    }
+    const setup = await checkSetup(doctor);
+    return [sound(name, `version ${version}`), ...setup];
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    return [{ name, state: 'error', detail: toDetail(error), fix: 'sudo apt install git' }];
+  }
+}
+
+async function checkSetup(doctor: Doctor): Promise<readonly Check[]> {
+  const { context, helper, records } = doctor;
+  const name = 'git setup';
+  if (records === null) return [];
+  const hosts = listConfiguredHosts(records);
+  if (hosts.length === 0) return [sound(name, 'git does not ask gitlink; to change that: gitlink setup-git')];
+  try {
+    const forsaken = hosts.filter((host) => !records.links.some((link) => link.host === host));
+    const used = hosts.filter((host) => !forsaken.includes(host));
+    const checks = [
+      ...(await checkUsed(context, used, helper)),
+      ...forsaken.map((host) => toForsaken(context, host)),
+    ];
+    return checks.length > 0 ? checks : [sound(name, `git asks gitlink for ${used.join(', ')}`)];
+  } catch (error) {
+    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    const fix = 'git config --global --list --show-origin';
+    return [{ name, state: 'error', detail: toDetail(error), fix }];
+  }
+}
+
+async function checkUsed(
+  context: Doctor['context'],
+  hosts: readonly string[],
+  helper: string,
+): Promise<Check[]> {
+  const name = 'git setup';
+  if (hosts.length === 0) return [];
+  const records = context.links.read().gitSetups;
+  const plan = await planCredentialSetup({ hosts, helper, scope: 'global', records }, context);
+  if (plan.changes.length > 0) {
+    const detail = `git's configuration for ${hosts.join(', ')} is not as setup-git writes it, so git may not ask gitlink`;
+    const mend = async (): Promise<string> => {
+      const change = await planGitSetup(context, context, hosts, helper);
+      await change.apply();
+      return `set git up again for ${hosts.join(', ')}`;
+    };
+    return [{ name, state: 'error', detail, fix: 'gitlink setup-git', mend }];
+  }
+  return Promise.all(
+    plan.laterHelpers.map(async ({ host, file }): Promise<Check> => {
+      const detail = `${file} names another helper, which git gives a copy of what gitlink answers for ${host}`;
+      return { name, state: 'warning', detail, fix: await findHelperFix(context, file, helper) };
+    }),
+  );
+}
+
+/** The line that takes the other helper out of its file. */
+async function findHelperFix(context: Doctor['context'], file: string, helper: string): Promise<string> {
+  const entries = await readConfigFile(file, context);
+  const other = entries.find(({ name, value }) => name === 'helper' && value !== '' && value !== helper);
+  return `git config --file ${quote(file)} --unset-all ${quote(`${other?.section ?? 'credential'}.helper`)}`;
+}
+
+function toForsaken(context: Doctor['context'], host: string): Check {
+  return {
+    name: 'git setup',
+    state: 'warning',
+    detail: `git asks gitlink for ${host}, of which there is no link any more`,
+    fix: 'gitlink doctor --fix',
+    mend: async () => {
+      const change = await planGitUndo(context, context, [host]);
+      await change.apply();
+      return `gave git back what it had for ${host}`;
+    },
+  };
+}
+
+/** Tokens in the addresses of the repository around: every program that reads its configuration can read them. */
+export async function checkRemotes({ context }: Doctor): Promise<readonly Check[]> {
+  const name = 'remotes';
+  try {
+    const remotes = await listRemotes(context);
+    const checks = remotes.flatMap(({ name: remote, url, hasPassword, file }): Check[] => {
+      if (!hasPassword) return [];
+      const detail = `the remote ${remote} holds a password or token in clear text (${file})`;
+      const port = url?.port == null ? '' : `:${url.port}`;
+      const address =
+        url === null ? 'URL-WITHOUT-THE-TOKEN' : `${url.protocol}://${url.host}${port}/${url.path}`;
+      return [
+        { name, state: 'warning', detail, fix: `git remote set-url ${quote(remote)} ${quote(address)}` },
+      ];
+    });
+    if (checks.length > 0) return checks;
+    return [
+      sound(
+        name,
+        remotes.length === 0 ? 'there is no repository around, or it has none' : 'no token in an address',
+      ),
+    ];
+  } catch (error) {
+    // Without git there are no remotes to look at, and that is another check's finding.
+    if (error instanceof GitlinkError && error.code !== 'cancelled') return [];
+    throw error;
+  }
+}
+
+/** Files in which git and its friends keep credentials in clear text. */
+const clearTextFiles = [
+  '.git-credentials',
+  '.config/git/credentials',
+  '.netrc',
+  '.gitconfig',
+  '.config/git/config',
+  '.config/gh/hosts.yml',
+  '.config/glab-cli/config.yml',
+] as const;
+
+/** Credentials that lie about in clear text, by line; they are never shown. */
+export async function checkClearText({ context }: Doctor): Promise<readonly Check[]> {
+  const name = 'clear text';
+  const home = context.env['HOME'] || homedir();
+  const checks = await Promise.all(
+    clearTextFiles.map(async (file): Promise<Check[]> => {
+      const path = join(home, file);
+      const text = await readFile(path, 'utf8').catch(() => '');
+      const lines = text.split('\n').flatMap((line, index) => (holdsSecret(line) ? [index + 1] : []));
+      if (lines.length === 0 || text.length > 1_000_000) return [];
+      const where = `line${lines.length === 1 ? '' : 's'} ${lines.slice(0, 5).join(', ')}${lines.length > 5 ? ' …' : ''}`;
+      const detail = `${path} holds ${count(lines.length, 'credential')} in clear text (${where})`;
+      const fix = `sed -i ${quote(lines.map((line) => `${line}d`).join(';'))} ${quote(path)}`;
+      return [{ name, state: 'warning', detail, fix }];
+    }),
+  );
+  const found = checks.flat();
+  return found.length > 0 ? found : [sound(name, 'no credential in the files of git, gh and glab')];
+}
+
+function holdsSecret(line: string): boolean {
+  if (/^\s*#/.test(line)) return false;
+  return redact(line) !== line || /\bpassword\s+\S{4,}/.test(line);
+}

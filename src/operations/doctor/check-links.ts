@@ -1,0 +1,156 @@
+import { getProvider } from '../../providers/registry.ts';
+import type { ClientRecord, LinkRecord, Records } from '../../store/link-schema.ts';
+import { describeLinks } from '../describe-links.ts';
+import { findOwnWebhooks } from '../remove-webhooks.ts';
+import { tryUnpackCredential } from '../stored-credential.ts';
+import { count, quote, sound, type Check, type Doctor } from './check.ts';
+import type { StoreReadings } from './read-stores.ts';
+
+/** Whether each link has what it needs here, and what was begun and not finished. */
+export function checkLinks({ context, records }: Doctor, stores: StoreReadings): readonly Check[] {
+  const name = 'links';
+  if (records === null) return [];
+  const states = new Map(describeLinks(context, records.links).map(({ id, status }) => [id, status]));
+  const checks = records.links.flatMap((link) => {
+    if (link.status === 'unlinking') {
+      const detail = `"${link.name}" is being unlinked; a step was left`;
+      return [{ name, state: 'warning', detail, fix: `gitlink unlink ${link.name}` } satisfies Check];
+    }
+    const missing = findMissing(link, records, stores);
+    const state = missing ?? judgeState(link, states.get(link.id) ?? link.status);
+    return [...(state ? [state] : []), ...findUnfinished(link)];
+  });
+  return checks.length > 0
+    ? checks
+    : [sound(name, `${count(records.links.length, 'link')}, each with its secret`)];
+}
+
+function findMissing(link: LinkRecord, records: Records, stores: StoreReadings): Check | null {
+  const store = stores[link.storage];
+  const place = link.storage === 'file' ? 'encrypted file' : 'keychain';
+  const error = (detail: string, fix: string): Check => ({ name: 'links', state: 'error', detail, fix });
+  if (!getProvider(link.provider)) {
+    const detail = `"${link.name}" is of ${link.provider}, which this gitlink does not know`;
+    return error(detail, 'npm install --global gitlink@latest');
+  }
+  if (link.client !== null && !records.clients.some(({ id }) => id === link.client)) {
+    return error(`the client that "${link.name}" was signed in with is gone`, `gitlink relink ${link.name}`);
+  }
+  // A store that does not answer says nothing about what it holds.
+  if (store.fault !== null) return null;
+  const secret = store.secrets.get(link.credentialItem);
+  if (!secret)
+    return error(
+      `the secret of "${link.name}" is not in the ${place} any more`,
+      `gitlink relink ${link.name}`,
+    );
+  if (tryUnpackCredential(secret) === null) {
+    return error(`the secret of "${link.name}" is damaged`, `gitlink relink ${link.name}`);
+  }
+  const { webhook } = link;
+  const lost = [webhook?.secretItem, webhook?.nextSecretItem].some(
+    (item) => item != null && !store.secrets.has(item),
+  );
+  if (!lost) return null;
+  const detail = `the webhook secret of "${link.name}" is not in the ${place} any more`;
+  return error(detail, `gitlink regenerate-webhooks ${link.name}`);
+}
+
+/** What an earlier check of the host has found, or the calendar says. */
+function judgeState({ name: link, statusReason }: LinkRecord, status: LinkRecord['status']): Check | null {
+  const reason = statusReason === null ? '' : ` (${statusReason})`;
+  switch (status) {
+    case 'expired':
+    case 'revoked':
+    case 'secretMissing':
+      return {
+        name: 'links',
+        state: 'error',
+        detail: `"${link}" is ${words[status]}${reason}`,
+        fix: `gitlink relink ${link}`,
+      };
+    case 'insufficient':
+    case 'suspended':
+      return {
+        name: 'links',
+        state: 'warning',
+        detail: `"${link}" is ${status}${reason}`,
+        fix: `gitlink list --check`,
+      };
+    case 'pending':
+      return {
+        name: 'links',
+        state: 'warning',
+        detail: `"${link}" waits for somebody at the host${reason}`,
+        fix: `gitlink link --resume ${link}`,
+      };
+    case 'unchecked':
+    case 'ok':
+    case 'expiring':
+    case 'unreachable':
+    case 'unlinking':
+      return null;
+  }
+}
+
+const words = {
+  expired: 'expired',
+  revoked: 'refused by its host',
+  secretMissing: 'without its secret',
+} as const;
+
+function findUnfinished(link: LinkRecord): Check[] {
+  if (link.rotationBegunAt === null || link.status === 'revoked') return [];
+  const at = new Date(link.rotationBegunAt).toISOString().slice(0, 16).replace('T', ' ');
+  const detail = `a rotation of "${link.name}" was begun at ${at} UTC, and nobody knows its end`;
+  return [{ name: 'links', state: 'warning', detail, fix: `gitlink rotate ${link.name}` }];
+}
+
+/** Runs of `regenerate-webhooks` that were stopped: some hooks have another secret than others. */
+export function checkWebhookRuns({ context, records }: Doctor): Promise<readonly Check[]> {
+  const name = 'webhook runs';
+  const checks = (records?.links ?? [])
+    .filter(({ status }) => status !== 'unlinking')
+    .flatMap((link): Check[] => {
+      const hooks = findOwnWebhooks(context, link);
+      const next = link.webhook?.nextSecretItem ?? null;
+      if (next !== null) {
+        const done = hooks.filter(
+          ({ state, secretItem }) => state === 'confirmed' && secretItem === next,
+        ).length;
+        const detail = `a run for "${link.name}" is unfinished: ${done} of ${count(hooks.length, 'hook')} have the new secret`;
+        return [{ name, state: 'warning', detail, fix: `gitlink regenerate-webhooks ${link.name}` }];
+      }
+      const unknown = hooks.filter(({ state }) => state === 'sent').length;
+      if (unknown === 0) return [];
+      const detail = `the answer for ${count(unknown, 'hook')} of "${link.name}" was lost`;
+      return [{ name, state: 'warning', detail, fix: `gitlink regenerate-webhooks ${link.name} --repair` }];
+    });
+  return Promise.resolve(checks.length > 0 ? checks : [sound(name, 'all finished')]);
+}
+
+/** Clients that nobody signs in with, and those whose secrets are gone. */
+export function checkClients({ records }: Doctor, stores: StoreReadings): readonly Check[] {
+  const name = 'clients';
+  const clients = records?.clients ?? [];
+  if (records === null || clients.length === 0) return [];
+  const checks = clients.flatMap((client): Check[] => {
+    const fix = `gitlink client remove ${quote(client.clientId)}`;
+    if (!records.links.some((link) => link.client === client.id)) {
+      const detail = `the client ${client.clientId} of ${client.host} is registered, and no link uses it`;
+      return [{ name, state: 'warning', detail, fix }];
+    }
+    return findMissingClientSecret(client, stores);
+  });
+  return checks.length > 0 ? checks : [sound(name, `${count(clients.length, 'client')}, all in use`)];
+}
+
+function findMissingClientSecret(client: ClientRecord, stores: StoreReadings): Check[] {
+  const { fault, secrets } = stores[client.storage];
+  const items = [client.secretItem, client.app?.keyItem].filter((item) => item != null);
+  if (fault !== null || items.every((item) => secrets.has(item))) return [];
+  const { provider, host, clientId } = client;
+  const detail = `the secret of the client ${clientId} is not in the ${client.storage} any more`;
+  const fix = `gitlink client add ${provider} --host ${quote(host)} --client-id ${quote(clientId)} --with-secret`;
+  return [{ name: 'clients', state: 'error', detail, fix }];
+}

@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { GitlinkError } from '../../errors.ts';
+import type { Secret } from '../../secret.ts';
+import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
+import type { OperationContext } from '../context.ts';
+import type { Doctor } from './check.ts';
+
+/** What a secret store answered. */
+export interface StoreReading {
+  /** Whether anything lies there, or would be put there. */
+  readonly isNeeded: boolean;
+  /** Why it did not answer. */
+  readonly fault: GitlinkError | null;
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** The names of all that lies there; null where that cannot be told. */
+  readonly items: readonly string[] | null;
+}
+
+export type StoreReadings = Readonly<Record<Storage, StoreReading>>;
+
+/** The items of a link that the records name. */
+export function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
+  return withoutNulls([credentialItem, webhook?.secretItem, webhook?.nextSecretItem]);
+}
+
+/** Every item that the records name in a store. */
+export function listNamedItems(records: Records, storage: Storage): readonly string[] {
+  return [
+    ...records.links.filter((link) => link.storage === storage).flatMap(listLinkItems),
+    ...records.clients
+      .filter((client) => client.storage === storage)
+      .flatMap(({ secretItem, app }) =>
+        withoutNulls([secretItem, app?.keyItem, app?.webhook?.secretItem, app?.webhook?.nextSecretItem]),
+      ),
+  ];
+}
+
+function withoutNulls(items: readonly (string | null | undefined)[]): string[] {
+  return items.filter((item) => item != null);
+}
+
+/** The path of the encrypted file. */
+export function findVaultFile({ directories }: OperationContext): string {
+  return join(directories.config, 'secrets.vault');
+}
+
+/** Reads all that the records name, from both stores at once. */
+export async function readStores({ context, records }: Doctor): Promise<StoreReadings> {
+  const isFileUsual = await prefersFile(context);
+  const read = async (storage: Storage): Promise<StoreReading> => {
+    const named = records === null ? [] : listNamedItems(records, storage);
+    const intents = (records?.intents ?? []).filter((intent) => intent.storage === storage);
+    const isThere = storage === 'file' && existsSync(findVaultFile(context));
+    const isNeeded = named.length > 0 || isThere || (storage === 'keychain' && !isFileUsual);
+    const empty = { isNeeded, secrets: new Map<string, Secret>(), items: null };
+    // The passphrase is not asked for, and the desktop not bothered, for a store that nobody uses.
+    if (!isNeeded) return { ...empty, fault: null };
+    try {
+      const vault = await context.openVault(storage);
+      const secrets = await vault.read([...named, ...intents.map(({ item }) => item), 'probe.doctor']);
+      return { isNeeded, fault: null, secrets, items: (await vault.list?.()) ?? null };
+    } catch (error) {
+      if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+      return { ...empty, fault: error };
+    }
+  };
+  context.reporter.status('Asking the secret stores…');
+  const [keychain, file] = await Promise.all([read('keychain'), read('file')]);
+  return { keychain, file };
+}
+
+/** Preferences that cannot be read are another check's finding. */
+async function prefersFile(context: OperationContext): Promise<boolean> {
+  try {
+    return (await context.openSettings()).get('store') === 'file';
+  } catch (error) {
+    if (error instanceof GitlinkError) return false;
+    throw error;
+  }
+}
