@@ -67,7 +67,7 @@ export function createContext(options: ContextOptions): OperationContext {
       vaults.set(storage, vault);
       return vault;
     },
-    openHostClient: async (request) => (await loadMachine()).openHostClient(options, request),
+    openHostClient: async (request) => (await loadMachine()).openHostClient(options, request, withLock),
     openNetwork: async (caFile) => (await loadMachine()).openNetwork(options, caFile),
   };
 }

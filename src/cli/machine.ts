@@ -5,6 +5,7 @@ import type { HostClient } from '../http/host-client.ts';
 import { createTransport } from '../http/transport.ts';
 import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import type { HostClientRequest } from '../operations/context.ts';
+import { createBudgetFile } from '../store/budget-file.ts';
 import type { WithLock } from '../store/process-lock.ts';
 import { createVaultFile } from '../store/vault-file.ts';
 import { createFileVault } from '../vault/file-vault.ts';
@@ -81,17 +82,29 @@ function openTransport(
 
 /** The way to a host, through this machine's proxy and trusting its authorities. */
 export async function openHostClient(
-  { runtime, reporter, trace }: ContextOptions,
+  { runtime, directories, reporter, trace }: ContextOptions,
   request: HostClientRequest,
+  withLock: WithLock,
 ): Promise<HostClient> {
+  const { base, budgetKey } = request;
   return createHostClient({
-    base: request.base,
+    base,
     fetch: await openTransport(runtime, request.caFile),
     clock: runtime.clock,
     random: runtime.random,
     signal: request.signal ?? runtime.signal,
     userAgent,
     pacing: request.pacing,
+    ...(budgetKey === undefined
+      ? {}
+      : {
+          budget: createBudgetFile({
+            stateDirectory: directories.state,
+            key: `${new URL(base).origin} ${budgetKey}`,
+            withLock,
+            now: () => runtime.clock.now(),
+          }),
+        }),
     ...(request.authorize === null ? {} : { authorize: request.authorize }),
     onWait: (durationMs, reason) => {
       if (durationMs < announcedWaitMs) return;

@@ -1,12 +1,14 @@
 import { setMaxListeners } from 'node:events';
-import { ForeignAnswerError, RateLimitError } from '../errors.ts';
+import { ForeignAnswerError } from '../errors.ts';
 import { toPrintable } from '../printable.ts';
 import { redact } from '../redaction.ts';
 import type { Clock, Random } from '../runtime.ts';
+import { createMemoryBudget, type Budget } from './budget.ts';
 import { ConnectionFault, toUnreachableError } from './connection-fault.ts';
+import { createGate, type Traveller, type WaitReason } from './gate.ts';
 import { createHostAnswerError } from './host-answer-error.ts';
 import type { Authorization, HostClient, HostRequest, HostResponse } from './host-client.ts';
-import { createPacer, defaultPacing, type Pacing } from './pacing.ts';
+import { defaultPacing, type Pacing } from './pacing.ts';
 import { readRateLimit, type RateLimit } from './rate-limit.ts';
 import { readAnswer } from './read-answer.ts';
 import { buildRequestUrl, toTraceableUrl } from './request-url.ts';
@@ -20,9 +22,6 @@ import {
 } from './retry-policy.ts';
 import { sendOnce, type RawAnswer, type TryLimits } from './send-once.ts';
 import { writeRequest } from './write-request.ts';
-
-/** Why a request is not sent yet. */
-type WaitReason = 'rateLimit' | 'retry' | 'pacing';
 
 interface HostClientLimits extends TryLimits {
   /** The most time for one request with all its tries and waits, but not its turn in the queue. */
@@ -54,6 +53,8 @@ export interface HostClientOptions {
   readonly origins?: readonly string[];
   readonly limits?: Partial<HostClientLimits>;
   readonly pacing?: Pacing;
+  /** What all who use the credential know of the host's limits. Default: one for this client alone. */
+  readonly budget?: Budget;
   /** Takes one line per event, free of secrets. */
   readonly trace?: (line: string) => void;
   /** Told before each wait, so that progress can show it. */
@@ -64,12 +65,11 @@ const redirectStatuses = [301, 302, 303, 307, 308];
 const redirectLimit = 3;
 
 /** One request on its way, with what its tries share. */
-interface Journey {
+interface Journey extends Traveller {
   readonly request: HostRequest;
   /** `https://host`, method and template, for errors. */
   readonly where: string;
   authorization: Authorization | null;
-  deadlineAt: number;
   tries: number;
 }
 
@@ -83,58 +83,29 @@ export function createHostClient(options: HostClientOptions): HostClient {
   const trustedOrigins = new Set([origin, ...(options.origins ?? [])]);
   const limits = { ...defaultLimits, ...options.limits };
   const pacing = options.pacing ?? defaultPacing;
-  const pacer = createPacer(pacing, clock);
+  const gate = createGate({
+    origin,
+    pacing,
+    budget: options.budget ?? createMemoryBudget(),
+    clock,
+    signal,
+    onWait: announceWait,
+  });
   // Every request under way or in the queue listens to it; Node would take that for a leak.
   setMaxListeners(0, signal);
-  /** Until when the host wants no requests at all, on the clock that people read. */
-  let closedUntil = 0;
 
   function trace(line: string): void {
     options.trace?.(toPrintable(redact(line), 1_000));
   }
 
-  async function wait(durationMs: number, reason: WaitReason): Promise<void> {
-    announceWait(durationMs, reason);
+  async function waitForNextTry(durationMs: number): Promise<void> {
+    announceWait(durationMs, 'retry');
     await clock.sleep(durationMs, signal);
   }
 
   function announceWait(durationMs: number, reason: WaitReason): void {
     trace(`! waiting ${Math.ceil(durationMs / 100) / 10} s (${reason})`);
     options.onWait?.(durationMs, reason);
-  }
-
-  /** Waits until the host wants requests again and it is this one's turn. Returns how to end the turn. */
-  async function enter(journey: Journey): Promise<() => void> {
-    for (;;) {
-      await waitForHost(journey);
-      const queuedAt = clock.monotonic();
-      const kind = ['GET', 'HEAD'].includes(journey.request.method) ? 'read' : 'write';
-      const leave = await pacer.enter(kind, journey.request.route.template, signal, (durationMs) =>
-        announceWait(durationMs, 'pacing'),
-      );
-      journey.deadlineAt += clock.monotonic() - queuedAt;
-      if (closedUntil <= clock.now()) return leave;
-      leave();
-    }
-  }
-
-  async function waitForHost(journey: Journey): Promise<void> {
-    signal.throwIfAborted();
-    // Another answer may have moved the time during the wait.
-    for (let waitMs = closedUntil - clock.now(); waitMs > 0; waitMs = closedUntil - clock.now()) {
-      if (!fits(journey, waitMs)) throw createRateLimitError();
-      await wait(waitMs, 'rateLimit');
-    }
-  }
-
-  function createRateLimitError(): RateLimitError {
-    const isTimed = closedUntil > clock.now();
-    const until = isTimed
-      ? `asks gitlink to wait until ${new Date(closedUntil).toISOString()}`
-      : 'keeps refusing';
-    return new RateLimitError(`${origin} ${until}: its rate limit is used up.`, {
-      hint: isTimed ? 'Run the command again after that time.' : 'Run the command again in some minutes.',
-    });
   }
 
   function fits(journey: Journey, waitMs: number): boolean {
@@ -196,7 +167,9 @@ export function createHostClient(options: HostClientOptions): HostClient {
 
   /** One try with all that comes before and after it. A fault is a result here: it may be worth another try. */
   async function attempt(journey: Journey): Promise<RawAnswer | ConnectionFault> {
-    const leave = await enter(journey);
+    const { method, route } = journey.request;
+    const kind = ['GET', 'HEAD'].includes(method) ? 'read' : 'write';
+    const leave = await gate.enter(journey, kind, route.template);
     try {
       return await exchange(journey);
     } catch (error) {
@@ -213,7 +186,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
     if (!mayTryAgain(journey.request, fault, journey.tries) || !fits(journey, pauseMs)) {
       throw toUnreachableError(fault, new URL(base));
     }
-    await wait(pauseMs, 'retry');
+    await waitForNextTry(pauseMs);
   }
 
   /** Waits before the next try where the answer promises that one may succeed, else throws what it says. */
@@ -230,11 +203,11 @@ export function createHostClient(options: HostClientOptions): HostClient {
     // A refusal for the rate says that nothing was done, so that even a POST may be sent again.
     const mayRepeat = limit?.isRefusal === true || (isTransient(answer.status) && isRepeatable(request));
     if (!mayRepeat) throw error;
-    if (!hasTriesLeft(tries)) throw limit?.isRefusal ? createRateLimitError() : error;
-    if (closedUntil > clock.now()) return;
+    if (!hasTriesLeft(tries)) throw limit?.isRefusal ? gate.createRateLimitError() : error;
+    if (gate.isClosed()) return;
     const pauseMs = findBackoffMs(tries, random);
     if (!fits(journey, pauseMs)) throw error;
-    await wait(pauseMs, 'retry');
+    await waitForNextTry(pauseMs);
   }
 
   /** Another credential after the host refused the first, or null. */
@@ -253,6 +226,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
       authorization:
         request.authorization === undefined ? ((await authorize?.(null)) ?? null) : request.authorization,
       deadlineAt: clock.monotonic() + (request.deadlineMs ?? limits.deadlineMs),
+      enteredAt: 0,
       tries: 0,
     };
     let mayRenew = isOwn;
@@ -275,7 +249,7 @@ export function createHostClient(options: HostClientOptions): HostClient {
       const answer = readAnswer(raw, journey.where, isSuccess && !isAccepted);
       const limit = readRateLimit(answer, clock.now(), journey.tries, pacing.unstatedLimitMs);
       // A limit that a caller expects is that of one route.
-      if (!(isAccepted && raw.status === 429)) closedUntil = Math.max(closedUntil, limit?.until ?? 0);
+      await gate.note(journey, answer.headers, isAccepted && raw.status === 429 ? null : limit);
       // A 403 that a caller wants to interpret is about permission; a rate limit in its clothes is not.
       if (isSuccess || (isAccepted && !(raw.status === 403 && limit?.isRefusal))) return answer;
       await pauseAfterAnswer(journey, answer, limit);

@@ -1,4 +1,5 @@
 import type { Clock } from '../runtime.ts';
+import { createMemoryBudget, takeStart, type Budget, type StartLimit } from './budget.ts';
 
 /** How fast one credential may be used at a host: data of the adapter, from the provider's published limits. */
 export interface Pacing {
@@ -35,78 +36,69 @@ export interface Pacer {
    * @param signal - Ends the wait; its reason is thrown.
    * @param onWait - Told before each wait for an interval or budget, in milliseconds.
    */
-  enter(
-    kind: 'read' | 'write',
-    template: string,
-    signal: AbortSignal,
-    onWait?: (durationMs: number) => void,
-  ): Promise<() => void>;
+  enter(kind: 'read' | 'write', template: string, signal: AbortSignal, onWait?: OnWait): Promise<() => void>;
 }
 
-const hourMs = 3_600_000;
+type OnWait = (durationMs: number) => void;
 
-/** Creates the pacer of one credential in this process. */
-export function createPacer(pacing: Pacing, clock: Clock): Pacer {
+/**
+ * Creates the pacer of one credential.
+ *
+ * @param budget - Remembers what started, for all who share the credential.
+ */
+export function createPacer(pacing: Pacing, clock: Clock, budget: Budget = createMemoryBudget()): Pacer {
   const places = createPlaces(Math.max(1, pacing.concurrency));
   const { minWriteIntervalMs, writesPerHour } = pacing;
   const isWritePaced = minWriteIntervalMs > 0 || writesPerHour !== null;
-  /** When the last writes started: as many as the rules need to look back. */
-  let writeStarts: number[] = [];
+  const writeLimit = { name: 'writes', perHour: writesPerHour, leastIntervalMs: minWriteIntervalMs };
+  const hourlyLimits = (pacing.hourlyBudgets ?? []).map(({ requests, covers }, index) => ({
+    covers,
+    limit: { name: `hourly-${index}`, perHour: requests, leastIntervalMs: 0 },
+  }));
+  /** On the clock that never jumps. */
+  let lastWriteAt = -Infinity;
   let lastWriteTurn = Promise.resolve();
 
-  function findWriteWait(): number {
-    const now = clock.monotonic();
-    const last = writeStarts.at(-1);
-    const intervalEnd = last === undefined ? now : last + minWriteIntervalMs;
-    const oldest = writesPerHour === null ? undefined : writeStarts.at(-writesPerHour);
-    const budgetEnd = oldest === undefined ? now : oldest + hourMs;
-    return Math.max(intervalEnd, budgetEnd) - now;
+  async function waitForStart(limit: StartLimit, signal: AbortSignal, onWait?: OnWait): Promise<void> {
+    for (;;) {
+      const startAt = await budget.change((state) => takeStart(state, limit, clock.now()));
+      if (startAt === null) return;
+      await waitFor(startAt - clock.now(), signal, onWait);
+    }
+  }
+
+  async function waitFor(waitMs: number, signal: AbortSignal, onWait?: OnWait): Promise<void> {
+    if (waitMs <= 0) return;
+    onWait?.(waitMs);
+    await clock.sleep(waitMs, signal);
   }
 
   /** Writes queue one behind the other, so that a write waiting for its time takes no place from reads. */
-  async function waitForWriteTurn(signal: AbortSignal, onWait?: (durationMs: number) => void): Promise<void> {
+  async function waitForWriteTurn(signal: AbortSignal, onWait?: OnWait): Promise<void> {
     const before = lastWriteTurn;
     let endTurn = (): void => undefined;
     lastWriteTurn = new Promise((resolve) => (endTurn = resolve));
     try {
       await before;
-      const waitMs = findWriteWait();
-      if (waitMs > 0) {
-        onWait?.(waitMs);
-        await clock.sleep(waitMs, signal);
-      }
+      signal.throwIfAborted();
+      await waitForStart(writeLimit, signal, onWait);
+      // The write before may have waited for its place after its time had come.
+      await waitFor(lastWriteAt + minWriteIntervalMs - clock.monotonic(), signal, onWait);
       await places.take(signal);
-      writeStarts = [...writeStarts, clock.monotonic()].slice(-(writesPerHour ?? 1));
+      lastWriteAt = clock.monotonic();
     } finally {
       endTurn();
     }
   }
 
-  const budgets = (pacing.hourlyBudgets ?? []).map((budget) => createBudget(budget, clock));
-
   return {
     async enter(kind, template, signal, onWait) {
-      for (const budget of budgets) await budget.spend(template, signal, onWait);
+      for (const { covers, limit } of hourlyLimits) {
+        if (covers(template)) await waitForStart(limit, signal, onWait);
+      }
       if (kind === 'write' && isWritePaced) await waitForWriteTurn(signal, onWait);
       else await places.take(signal);
       return places.leave;
-    },
-  };
-}
-
-function createBudget({ requests, covers }: HourlyBudget, clock: Clock) {
-  /** When the last ones were let through; a request that waits has its time already. */
-  let starts: number[] = [];
-  return {
-    async spend(template: string, signal: AbortSignal, onWait?: (durationMs: number) => void): Promise<void> {
-      if (!covers(template)) return;
-      const now = clock.monotonic();
-      const oldest = starts.at(-requests);
-      const startAt = oldest === undefined ? now : Math.max(now, oldest + hourMs);
-      starts = [...starts.slice(-requests + 1), startAt];
-      if (startAt <= now) return;
-      onWait?.(startAt - now);
-      await clock.sleep(startAt - now, signal);
     },
   };
 }

@@ -59,6 +59,29 @@ export async function* fetchCountedPages<Item>(
   }
 }
 
+/**
+ * Reads parts of a list that do not depend on each other, and hands on their items in the order of the parts.
+ *
+ * @param concurrency - The most parts that are read or wait to be handed on.
+ */
+export async function* readInOrder<Part, Item>(
+  parts: readonly Part[],
+  read: (part: Part) => Promise<readonly Item[]>,
+  concurrency: number,
+): AsyncGenerator<Item, void, undefined> {
+  const ahead: Promise<readonly Item[]>[] = [];
+  for (let index = 0; index < parts.length || ahead.length > 0;) {
+    while (index < parts.length && ahead.length < concurrency) {
+      const reading = parts.slice(index, index + 1).map(read);
+      // Whoever comes to this part gets its error; a reader who left early must not crash the process.
+      for (const part of reading) part.catch(() => undefined);
+      ahead.push(...reading);
+      index += 1;
+    }
+    yield* (await ahead.shift()) ?? [];
+  }
+}
+
 interface LinkPagesOptions {
   /** Finds the address of the next page in an answer. Default: the `Link` header's `rel="next"`. */
   readonly findNext?: (response: HostResponse) => string | null;

@@ -41,9 +41,7 @@ export function readRateLimit(
   if (status === 503 && retryAfter !== null) return { until: retryAfter, isRefusal: false };
   // 202 with `Retry-After` says when to ask for the result, not to stay away.
   if (status < 200 || status > 299 || status === 202) return null;
-  // GitHub counts some kinds of request apart; an empty count of those does not concern the others.
-  const isForAll = ['core', null].includes(headers.get('x-ratelimit-resource'));
-  const until = retryAfter ?? (isForAll ? exhausted : null);
+  const until = retryAfter ?? (isForAllKinds(headers) ? exhausted : null);
   return until === null ? null : { until, isRefusal: false };
 }
 
@@ -91,14 +89,39 @@ function parseHttpDate(text: string): number | null {
 
 /** When the count begins anew, if nothing is left of it. */
 function readExhaustedUntil(headers: Headers, now: number): number | null {
-  for (const prefix of ['x-ratelimit', 'ratelimit']) {
-    if (headers.get(`${prefix}-remaining`)?.trim() !== '0') continue;
+  const counts = readCounts(headers, now);
+  return counts.find(({ remaining }) => remaining === 0)?.resetAt ?? null;
+}
+
+/** What the host tells of its count: how many requests are left of it, and when it begins anew. */
+interface RateCount {
+  readonly remaining: number;
+  /** Milliseconds since the epoch. */
+  readonly resetAt: number;
+}
+
+/**
+ * Reads the host's count of the requests of all kinds.
+ *
+ * @returns null where the host tells none, or that of one kind of request.
+ */
+export function readRateCount(headers: Headers, now: number): RateCount | null {
+  return isForAllKinds(headers) ? (readCounts(headers, now)[0] ?? null) : null;
+}
+
+function readCounts(headers: Headers, now: number): readonly RateCount[] {
+  return ['x-ratelimit', 'ratelimit'].flatMap((prefix) => {
+    const remaining = headers.get(`${prefix}-remaining`)?.trim() ?? '';
     const reset = headers.get(`${prefix}-reset`)?.trim() ?? '';
-    if (!/^\d{1,12}(?:\.\d{1,9})?$/.test(reset)) continue;
+    if (!/^\d{1,9}$/.test(remaining) || !/^\d{1,12}(?:\.\d{1,9})?$/.test(reset)) return [];
     // Hosts send epoch seconds; the IETF draft of the `RateLimit-` fields means seconds from now.
     const isEpoch = Number(reset) > 100_000_000;
-    const until = isEpoch ? Number(reset) * 1_000 : now + Number(reset) * 1_000;
-    return Math.min(Math.max(until, now), now + longestWaitMs);
-  }
-  return null;
+    const resetAt = isEpoch ? Number(reset) * 1_000 : now + Number(reset) * 1_000;
+    return { remaining: Number(remaining), resetAt: Math.min(Math.max(resetAt, now), now + longestWaitMs) };
+  });
+}
+
+/** GitHub counts some kinds of request apart; an empty count of those does not concern the others. */
+function isForAllKinds(headers: Headers): boolean {
+  return ['core', null].includes(headers.get('x-ratelimit-resource'));
 }

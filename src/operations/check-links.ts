@@ -1,9 +1,10 @@
-import { GitlinkError, UsageError } from '../errors.ts';
+import { GitlinkError, UnreachableError, UsageError } from '../errors.ts';
 import { SpentError } from '../oauth/refresh.ts';
 import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
+import { isInstallation } from './apps/open-app.ts';
 import { checkInstallation } from './apps/check-installation.ts';
 import { openLinkWith } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
@@ -13,9 +14,15 @@ import { tryUnpackCredential, type StoredCredential } from './stored-credential.
 import { toInitialStatus } from './verify-credential.ts';
 import { isGitOnly, verifyGitCredential } from './verify-git-credential.ts';
 
+/** How long one link may keep the others waiting, in milliseconds. */
+const deadlineMs = 15_000;
+
 type Finding = Pick<LinkRecord, 'status' | 'statusReason'> & { readonly identity: Identity | null };
 
-/** Asks all hosts at once what they think of the links, and keeps what they say. */
+/**
+ * Asks all hosts at once what they think of the links, and keeps what they say. A host that does not answer in time
+ * is unreachable.
+ */
 export async function checkLinks(
   context: OperationContext,
   links: readonly LinkRecord[],
@@ -36,9 +43,8 @@ export async function checkLinks(
     links: before.links.map((link) => applyFinding(link, findings.get(toKey(link)), checkedAt)),
   }));
   const checked = records.links.filter((link) => links.some(({ id }) => id === link.id));
-  for (const link of checked) {
-    if (link.status === 'ok') await refreshQuietly(context, link);
-  }
+  const sound = checked.filter(({ status }) => status === 'ok');
+  await Promise.all(sound.map((link) => refreshQuietly(context, link)));
   return checked;
 }
 
@@ -69,10 +75,12 @@ async function checkLink(
   try {
     const credential = tryUnpackCredential(secret);
     if (credential === null) return { status: 'secretMissing', statusReason: 'damaged', identity: null };
-    if (link.method === 'app') return await checkInstallation(context, link);
+    if (isInstallation(link)) return await checkInstallation(context, link);
     if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
-    const { provider, access } = await openLinkWith(context, toAsking(link), credential);
-    const identity = await provider.identify(access);
+    const identity = await withinDeadline(context, link, async (signal) => {
+      const { provider, access } = await openLinkWith(context, toAsking(link), credential, signal);
+      return provider.identify(access);
+    });
     return { ...toInitialStatus(identity), identity };
   } catch (error) {
     // A link's own CA file that is gone is the fault of one link; else the surroundings of all are wrong.
@@ -90,6 +98,25 @@ function toAsking(link: LinkRecord): LinkRecord {
   if (status !== 'pending' || statusReason !== 'approval' || restriction.mode === 'unrestricted') return link;
   const place = restriction.repositories[0]?.fullName ?? restriction.namespaces[0] ?? null;
   return { ...link, account: { login: place, kind: 'unknown', id: null } };
+}
+
+/** Ends requests that take too long. A sign-in that is being renewed is not among them: it would be lost. */
+async function withinDeadline<T>(
+  { signal }: OperationContext,
+  { host }: LinkRecord,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ending = new AbortController();
+  const stop = (): void => ending.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  const late = new UnreachableError(`${host} did not answer within ${deadlineMs / 1_000} s.`);
+  const timer = setTimeout(() => ending.abort(late), deadlineMs);
+  try {
+    return await work(ending.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** It is tried where the link may be used; a link of whole namespaces names no repository to try. */

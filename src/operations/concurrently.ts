@@ -1,3 +1,5 @@
+import { createHeapGuard } from './small-heap.ts';
+
 /**
  * Works on items as they come, several at a time, and hands on each result as soon as it is there.
  *
@@ -11,8 +13,10 @@ export async function* concurrently<Item, Result>(
 ): AsyncGenerator<Result, void, undefined> {
   const running = new Map<number, Promise<{ key: number; result: Result }>>();
   let nextKey = 0;
+  const guardHeap = createHeapGuard();
   try {
     for await (const item of items) {
+      guardHeap();
       const key = nextKey++;
       const working = work(item).then((result) => ({ key, result }));
       // It may fail while the next item is still awaited; its error is met when its turn comes.

@@ -26,6 +26,8 @@ export interface HostClientRequest {
   readonly pacing: Pacing;
   /** Gives what to sign a request with, also instead of what the host refused; null for requests without a credential. */
   readonly authorize: ((refused: Authorization | null) => Promise<Authorization | null>) | null;
+  /** Names what the host counts requests by, for all processes of the user; absent where nothing may be written. */
+  readonly budgetKey?: string;
   /** Ends requests; default: the command's own signal. */
   readonly signal?: AbortSignal;
 }

@@ -27,6 +27,8 @@ export interface AccessOptions {
   /** The client that a sign-in was made with; default none. */
   readonly client?: ClientIdentity | null;
   readonly signal?: AbortSignal;
+  /** Names what the host counts requests by; see {@link HostClientRequest}. */
+  readonly budgetKey?: string;
 }
 
 /** Makes the way to a host for a credential that need not be stored yet. */
@@ -37,7 +39,7 @@ export async function openAccess(
   source: CredentialSource,
   options: AccessOptions & { readonly account?: HostAccess['account'] },
 ): Promise<HostAccess> {
-  const { caFile, signal } = options;
+  const { caFile, signal, budgetKey } = options;
   const clients = new Map<string, Promise<HostClient>>();
 
   async function authorize(refused: Authorization | null): Promise<Authorization> {
@@ -53,6 +55,7 @@ export async function openAccess(
         pacing: findPacing(provider, description.host),
         authorize,
         ...(signal ? { signal } : {}),
+        ...(budgetKey === undefined ? {} : { budgetKey }),
       });
     clients.set(base, client);
     return client;
@@ -113,10 +116,16 @@ export async function openLinkFrom(
   const access = await openAccess(context, provider, description, source, {
     caFile: link.caFile,
     account: link.account,
+    budgetKey: toBudgetKey(link),
     client: client === null ? null : await readClientIdentity(context, client),
     ...(signal ? { signal } : {}),
   });
   return { link, provider, access, source };
+}
+
+/** Hosts count by account; of one without an id only its credential is known. */
+function toBudgetKey({ account, credentialItem }: LinkRecord): string {
+  return account.id === null ? credentialItem : `${account.kind}:${account.id}`;
 }
 
 /**

@@ -6,6 +6,7 @@ import { writeRepositoryList, type ListedRepository } from '../store/repository-
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
 import { allows, assertPlainPath, isInNamespace } from './restriction.ts';
+import { createHeapGuard } from './small-heap.ts';
 
 export interface RepositoryFilter {
   readonly namespace: string | null;
@@ -23,9 +24,11 @@ export async function* listAllowedRepositories(
   const open = await openLink(context, link);
   const repositories = enumerate(open, filter)[Symbol.asyncIterator]();
   const listed: ListedRepository[] = [];
+  const guardHeap = createHeapGuard();
   for (;;) {
     const next = await whileTrusted(context, link, () => repositories.next());
     if (next.done) break;
+    guardHeap();
     listed.push(toListed(next.value));
     yield next.value;
   }

@@ -292,6 +292,9 @@ describe('F3: limits of the host', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(server.seen).toHaveLength(1);
     clock.advance(1);
+    // Then not all at once: that is what the host refused.
+    await expect.poll(() => clock.waits.slice(4)).toEqual([50, 100, 150]);
+    clock.advance(150);
     await Promise.all([first, ...others]);
     expect(server.seen).toHaveLength(5);
   });
@@ -310,6 +313,8 @@ describe('F3: limits of the host', () => {
     await expect.poll(() => clock.waits).toEqual([30_000, 30_000, 30_000]);
     expect(server.seen).toHaveLength(1);
     clock.advance(30_000);
+    await expect.poll(() => clock.waits.slice(3)).toEqual([50, 100]);
+    clock.advance(100);
     await Promise.all(requests);
     expect(server.seen).toHaveLength(4);
   });

@@ -37,6 +37,28 @@ describe('listing GitLab projects', () => {
     expect(pages.map(({ query }) => query['pagination'])).toEqual(['keyset', 'keyset', 'keyset', 'keyset']);
   });
 
+  test('reads a long list in several places at once, each project once and by ascending id', async () => {
+    const world: GitlabWorld = {
+      users: [{ username: 'ada' }, { username: 'bob' }],
+      // Ids with gaps of every size between ada's.
+      projects: [
+        ...[3, 250, 1, 99].flatMap((count, index) => [
+          { path: `ada/part-${index}`, count },
+          { path: `bob/part-${index}`, count: 400 * index },
+        ]),
+        { path: 'ada/last', count: 700 },
+      ],
+    };
+    const { access, gitlab } = await linkGitlab({ world, latencyMs: 5 });
+    gitlab.clearRequests();
+    const found = await listAll(access);
+    const ids = found.map(({ id }) => Number(id));
+    expect(ids).toHaveLength(1_053);
+    expect(ids).toEqual([...new Set(ids)].sort((left, right) => left - right));
+    expect(gitlab.peakConcurrency()).toBeGreaterThan(3);
+    expect(gitlab.requests.length).toBeLessThan(50);
+  });
+
   test('tells where webhooks may be managed by the role in effect, however it was given', async () => {
     const { access } = await linkGitlab({ world: sharedWorld(60) });
     for (const found of [

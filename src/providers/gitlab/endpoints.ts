@@ -11,7 +11,7 @@ import * as schemas from './schemas.ts';
 import * as v from 'valibot';
 
 /** The most that GitLab gives. */
-const pageSize = 100;
+export const pageSize = 100;
 
 type Query = NonNullable<HostRequest['query']>;
 
@@ -41,6 +41,13 @@ export async function* listMemberProjects<Schema extends v.GenericSchema>(
     },
   });
   for await (const { body } of pages) yield narrow(v.array(schema), body, 'the repositories');
+}
+
+/** @returns the highest id of the projects that the account is a member of; 0 for none. */
+export async function findNewestMemberProject(http: HostClient): Promise<number> {
+  const query = { sort: 'desc', per_page: 1, simple: true };
+  const page = await listMemberProjects(http, schemas.projectId, query).next();
+  return page.done ? 0 : (page.value[0]?.id ?? 0);
 }
 
 /**

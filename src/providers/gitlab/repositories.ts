@@ -1,7 +1,9 @@
 import type { HostClient } from '../../http/host-client.ts';
+import { readInOrder } from '../../http/paging.ts';
 import type { HostAccess, Namespace, Repository } from '../provider.ts';
 import { isBeingDeleted, maintainerRole, showsMaintainer, toRepository } from './convert.ts';
 import * as endpoints from './endpoints.ts';
+import { pacing } from './pacing.ts';
 import * as schemas from './schemas.ts';
 
 /** A person's own namespace, then the groups that the account is a member of; bots have none of their own. */
@@ -36,21 +38,60 @@ export async function findRepository({ http }: HostAccess, fullName: string): Pr
   return toRepository(found, isHidden);
 }
 
+/** By ascending id. A page names only its successor, so the rest of a long list is read in several places at once. */
 async function* listAll(http: HostClient): AsyncGenerator<Repository, void, undefined> {
-  const pages = endpoints.listMemberProjects(http, schemas.project);
-  try {
-    let next = pages.next();
-    for (let page = await next; !page.done; page = await next) {
-      // A page names its successor, so no more than one can be under way ahead of the reader.
-      next = pages.next();
-      next.catch(() => undefined);
-      const projects = page.value.filter((project) => !isBeingDeleted(project));
-      const manageable = await findManageable(http, projects);
-      yield* projects.map((project) => toRepository(project, manageable.has(project.id)));
-    }
-  } finally {
-    void pages.return().catch(() => undefined);
+  let pageCount = 0;
+  for await (const page of endpoints.listMemberProjects(http, schemas.project)) {
+    yield* await toRepositories(http, page);
+    pageCount += 1;
+    if (pageCount < pagesPerRange || page.length < endpoints.pageSize) continue;
+    const ranges = splitRest(page, await endpoints.findNewestMemberProject(http));
+    yield* readInOrder(ranges, (range) => listRange(http, range), pacing.concurrency);
+    return;
   }
+}
+
+async function listRange(http: HostClient, range: IdRange): Promise<readonly Repository[]> {
+  const found: Repository[] = [];
+  for await (const page of endpoints.listMemberProjects(http, schemas.project, { ...range })) {
+    found.push(...(await toRepositories(http, page)));
+  }
+  return found;
+}
+
+async function toRepositories(
+  http: HostClient,
+  page: readonly schemas.Project[],
+): Promise<readonly Repository[]> {
+  const projects = page.filter((project) => !isBeingDeleted(project));
+  const manageable = await findManageable(http, projects);
+  return projects.map((project) => toRepository(project, manageable.has(project.id)));
+}
+
+/** Exclusive at both ends. */
+interface IdRange {
+  readonly id_after: number;
+  readonly id_before?: number;
+}
+
+const pagesPerRange = 2;
+const rangeLimit = 200;
+
+/**
+ * Cuts what follows a page into ranges of about two pages each, going by how far apart the ids of the page are.
+ * The last range is open, for projects that are made meanwhile.
+ */
+function splitRest(page: readonly schemas.Project[], newestId: number): readonly IdRange[] {
+  const from = page[0]?.id ?? 0;
+  const last = page.at(-1)?.id ?? 0;
+  const restSpan = Math.max(0, newestId - last);
+  const estimate = restSpan / Math.max(1, last - from) / pagesPerRange;
+  const count = Math.min(rangeLimit, Math.max(1, Math.floor(estimate)));
+  const cuts = Array.from({ length: count }, (_, index) => last + Math.floor((restSpan * index) / count));
+  return cuts.map((after, index) => {
+    const next = cuts[index + 1];
+    return next === undefined ? { id_after: after } : { id_after: after, id_before: next + 1 };
+  });
 }
 
 /**
