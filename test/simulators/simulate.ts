@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createCertificateAuthority } from '../support/certificate-authority.ts';
 import { startProxyServer } from '../support/proxy-server.ts';
+import { describeContents as describeAzureDevops } from './azure-devops/contents.ts';
+import { listCloudHosts } from './azure-devops/front.ts';
+import { startAzureDevopsSimulator } from './azure-devops/server.ts';
+import { addRepository, smallWorld as azureDevopsWorld } from './azure-devops/world.ts';
+import { requireProject } from './azure-devops/state.ts';
 import { describeContents as describeBitbucketDc } from './bitbucket-dc/contents.ts';
 import { startBitbucketDcSimulator } from './bitbucket-dc/server.ts';
 import { smallWorld as bitbucketDcWorld } from './bitbucket-dc/world.ts';
@@ -13,19 +18,25 @@ import { smallWorld as bitbucketWorld } from './bitbucket/world.ts';
 import type { Fault, RateLimit } from './faults.ts';
 import { startGiteaSimulator, type GiteaSimulator } from './gitea/server.ts';
 import { smallWorld as giteaWorld } from './gitea/world.ts';
-import { startGitlabSimulator, type GitlabSimulator } from './gitlab/server.ts';
-import type { NewToken } from './gitlab/token-state.ts';
+import { describeContents as describeGithub } from './github/contents.ts';
+import { startGithubSimulator } from './github/server.ts';
+import { smallWorld as githubWorld } from './github/world.ts';
+import { describeContents as describeGitlab } from './gitlab/contents.ts';
+import { startGitlabSimulator } from './gitlab/server.ts';
 import { smallWorld as gitlabWorld } from './gitlab/world.ts';
 import type { SimulatorServer, SimulatorServerOptions } from './http-server.ts';
 
 /** `npm run simulate -- gitlab --port 3000`: a simulator to try gitlink on by hand. */
 
-const usage = `usage: npm run simulate -- gitea|gitlab|bitbucket|bitbucket-dc [flags]
+const usage = `usage: npm run simulate -- github|gitea|gitlab|bitbucket|bitbucket-dc|azure-devops [flags]
   --port N              default: one that is free
   --forgejo             Forgejo instead of Gitea
-  --version V           as 1.26.2, 15.0.0 with --forgejo, or 17.11.0-ee for GitLab
+  --server              Azure DevOps Server instead of Services
+  --version V           as 1.26.2, 15.0.0 with --forgejo, 17.11.0-ee for GitLab, 3.17.2 for GitHub
+                        Enterprise Server; the API's for Azure, as 6.0
   --base-path /git      below a path, as behind a shared web server
-  --as-proxy            be a proxy behind which gitea.com, codeberg.org, gitlab.com or bitbucket.org is the simulator
+  --as-proxy            be a proxy behind which github.com, gitea.com, codeberg.org, gitlab.com, bitbucket.org or
+                        dev.azure.com is the simulator
   --repositories N      N more in the organization, group or workspace acme
   --latency MS          how long each answer takes
   --rate-limit N/Ss     as 100/10s: the rest is answered 429
@@ -37,6 +48,7 @@ const usage = `usage: npm run simulate -- gitea|gitlab|bitbucket|bitbucket-dc [f
 const flags = {
   port: { type: 'string' },
   forgejo: { type: 'boolean' },
+  server: { type: 'boolean' },
   version: { type: 'string' },
   'base-path': { type: 'string' },
   'as-proxy': { type: 'boolean' },
@@ -95,11 +107,13 @@ interface Running {
 
 /** What can be simulated. */
 interface Product {
-  readonly provider: 'gitea' | 'gitlab' | 'bitbucket' | 'bitbucket-dc';
+  readonly provider: 'github' | 'gitea' | 'gitlab' | 'bitbucket' | 'bitbucket-dc' | 'azure-devops';
   /** Whose name it takes behind a proxy. */
   readonly cloudHost: string;
-  /** Where its API is, if that has a name of its own. */
-  readonly cloudApiHost?: string;
+  /** Where else it is, as where its API has a name of its own. */
+  readonly otherHosts?: readonly string[];
+  /** What to type beside the host. */
+  readonly place?: string;
   start(this: void, options: Options): Promise<Running>;
 }
 
@@ -120,10 +134,15 @@ function findProduct(name: string, values: Flags): Product {
     };
   }
   if (values.forgejo) throw new UsageProblem('--forgejo belongs to gitea.');
+  if (name === 'azure-devops') return describeAzureDevopsProduct(count, values);
+  if (values.server) throw new UsageProblem('--server belongs to azure-devops.');
+  if (name === 'github') return describeGithubProduct(count, values);
   if (name === 'bitbucket') return describeBitbucketProduct(count);
   if (name === 'bitbucket-dc') return describeBitbucketDcProduct(count, version);
   if (name !== 'gitlab') {
-    throw new UsageProblem('Which provider? There are gitea, gitlab, bitbucket and bitbucket-dc.');
+    throw new UsageProblem(
+      'Which provider? There are github, gitea, gitlab, bitbucket, bitbucket-dc and azure-devops.',
+    );
   }
   const more = count > 0 ? [{ path: 'acme/service', count }] : [];
   const world = { ...gitlabWorld, projects: [...(gitlabWorld.projects ?? []), ...more] };
@@ -134,6 +153,43 @@ function findProduct(name: string, values: Flags): Product {
     start: async (options) => {
       const simulator = await startGitlabSimulator({ ...options, ...version, settings, world });
       return { simulator, contents: describeGitlab(simulator) };
+    },
+  };
+}
+
+function describeAzureDevopsProduct(count: number, { server, version }: Flags): Product {
+  const [host = '', ...otherHosts] = listCloudHosts(azureDevopsWorld.organizations ?? []);
+  return {
+    provider: 'azure-devops',
+    cloudHost: host,
+    otherHosts,
+    place: ' --organization acme',
+    start: async (options) => {
+      const simulator = await startAzureDevopsSimulator({
+        ...options,
+        deployment: server ? 'onPremises' : 'hosted',
+        ...(version === undefined ? {} : { highestVersion: version }),
+      });
+      const platform = requireProject(simulator.state, 'acme/Platform');
+      addRepository(simulator.state, platform, { name: 'service', count });
+      return { simulator, contents: describeAzureDevops(simulator) };
+    },
+  };
+}
+
+function describeGithubProduct(count: number, values: Flags): Product {
+  const more = count > 0 ? [{ path: 'acme/service', count }] : [];
+  const world = { ...githubWorld, repositories: [...(githubWorld.repositories ?? []), ...more] };
+  const flavour = values['as-proxy'] ? 'github.com' : 'enterprise-server';
+  const settings = values.version === undefined ? {} : { installedVersion: values.version };
+  return {
+    provider: 'github',
+    cloudHost: 'github.com',
+    otherHosts: ['api.github.com'],
+    start: async ({ rootUrl, ...options }) => {
+      const roots = rootUrl === undefined ? {} : { rootUrl, apiRootUrl: rootUrl.replace('://', '://api.') };
+      const simulator = await startGithubSimulator({ ...options, ...roots, flavour, settings, world });
+      return { simulator, contents: describeGithub(simulator) };
     },
   };
 }
@@ -159,7 +215,7 @@ function describeBitbucketProduct(count: number): Product {
   return {
     provider: 'bitbucket',
     cloudHost: 'bitbucket.org',
-    cloudApiHost: 'api.bitbucket.org',
+    otherHosts: ['api.bitbucket.org'],
     start: async ({ rootUrl, ...options }) => {
       const roots = rootUrl === undefined ? {} : { rootUrl, apiRootUrl: rootUrl.replace('://', '://api.') };
       const simulator = await startBitbucketSimulator({ ...options, ...roots, world });
@@ -181,14 +237,14 @@ async function startDirectly(product: Product, options: Options, values: Flags):
   const introduction = `${simulator.url}
 
 To link it, with a token from below
-  gitlink link ${product.provider} --host ${simulator.url} --method token
+  gitlink link ${product.provider} --host ${simulator.url}${product.place ?? ''} --method token
 `;
   return { running, introduction, close: () => simulator.close() };
 }
 
 async function startBehindProxy(product: Product, options: Options, values: Flags): Promise<Started> {
-  const { cloudHost: host, cloudApiHost, provider } = product;
-  const names = cloudApiHost === undefined ? [host] : [host, cloudApiHost];
+  const { cloudHost: host, otherHosts = [], provider } = product;
+  const names = [host, ...otherHosts];
   const authority = createCertificateAuthority('gitlink simulator');
   const folder = await mkdtemp(join(tmpdir(), 'gitlink-simulator-'));
   const caFile = join(folder, 'ca.pem');
@@ -206,7 +262,7 @@ async function startBehindProxy(product: Product, options: Options, values: Flag
   const introduction = `The proxy ${proxy.url} stands before https://${host}
 
 To link it, with a token from below
-  HTTPS_PROXY=${proxy.url} NODE_EXTRA_CA_CERTS=${caFile} gitlink link ${provider} --host https://${host} --method token
+  HTTPS_PROXY=${proxy.url} NODE_EXTRA_CA_CERTS=${caFile} gitlink link ${provider} --host https://${host}${product.place ?? ''} --method token
 `;
   const close = async () => {
     await proxy.close();
@@ -290,36 +346,4 @@ function describeGitea(simulator: GiteaSimulator): string {
       (user) => `  ${user.login}${user.isAdmin ? ' (site admin)' : ''}, password ${user.password ?? 'none'}`,
     );
   return `Tokens of ada\n${tokenLines.join('\n')}\n\nUsers\n${userLines.join('\n')}\n`;
-}
-
-function describeGitlab(simulator: GitlabSimulator): string {
-  const { oauth, state } = simulator;
-  const addToken = (token: NewToken) => simulator.addToken(token);
-  const bot = state.findUser('service_account_group_31_canary')?.username ?? '';
-  const tokens = [
-    ['everything gitlink may want', addToken({ scopes: ['api', 'write_repository'] })],
-    ['for reading only', addToken({ scopes: ['read_api', 'read_repository', 'self_rotate'] })],
-    ['git alone, and cannot even say who it is', addToken({ scopes: ['write_repository', 'self_rotate'] })],
-    ['ends in a week', addToken({ scopes: ['api'], expiresAt: dayIn(7) })],
-    ['new shape', addToken({ scopes: ['api'], shape: 'routable' })],
-    ['of the project acme/api', addToken({ kind: 'project', resource: 'acme/api', scopes: ['api'] })],
-    ['of the group acme', addToken({ kind: 'group', resource: 'acme', scopes: ['api'], accessLevel: 50 })],
-    ['of a service account', addToken({ kind: 'serviceAccount', user: bot, scopes: ['api'] })],
-    [
-      'to deploy acme/api (--username ci --repo acme/api)',
-      addToken({
-        kind: 'deploy',
-        resource: 'acme/api',
-        scopes: ['read_repository'],
-        deployUsername: 'ci',
-      }),
-    ],
-  ] as const;
-  const tokenLines = tokens.map(([what, { secret, scopes }]) => `  ${secret}  ${what}: ${scopes.join(' ')}`);
-  const { applicationId } = oauth.addApplication();
-  return `Tokens\n${tokenLines.join('\n')}\n\nTo sign in as ada with the browser or a code\n  --client-id ${applicationId}\n`;
-}
-
-function dayIn(days: number): string {
-  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 }

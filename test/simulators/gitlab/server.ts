@@ -8,6 +8,7 @@ import { authenticate, secretOf } from './authenticate.ts';
 import { describeBehaviour } from './behaviour.ts';
 import { Refusal, answerAbsent } from './call.ts';
 import type { GitlabContext, GitlabHandler, GitlabSettings, Need } from './call.ts';
+import { listConnectionRoutes } from './connections.ts';
 import { createDeliveries } from './delivery.ts';
 import { listGitRoutes } from './git.ts';
 import { listHookCallRoutes } from './hook-calls.ts';
@@ -95,6 +96,7 @@ export async function startGitlabSimulator(options: GitlabSimulatorOptions = {})
     routes: [
       ...listInstanceRoutes(context, api),
       ...listTokenRoutes(context, api),
+      ...listConnectionRoutes(context, api),
       ...listApplicationRoutes(context, api),
       ...listNamespaceRoutes(api),
       ...listProjectRoutes(api),
