@@ -15,6 +15,7 @@ const secretPatterns: readonly RegExp[] = [
   /\bBBDC-[\w+/@-]{30,}/g,
   /\bwhsec_[\w+/=]{20,}/g,
   /\bgt[ao]_[a-z0-9]{20,}/g,
+  /\b[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14}AAAAAZDO[A-Za-z0-9]{4}/g,
   /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g,
   /-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,8192}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?/g,
 ];

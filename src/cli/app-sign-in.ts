@@ -12,13 +12,15 @@ import {
 } from '../operations/apps/installations.ts';
 import { isApp, openApp, requireApps, type AppClient, type OpenApp } from '../operations/apps/open-app.ts';
 import { addApp, registerApp } from '../operations/apps/register-app.ts';
+import { toUsualCapabilities } from '../operations/judge-scopes.ts';
 import { listClientsOf } from '../operations/clients.ts';
 import type { RecognisedHost } from '../operations/recognise-host.ts';
 import type { VerifiedCredential } from '../operations/verify-credential.ts';
 import { defaultEvents } from '../operations/webhook-target.ts';
+import { installationKind } from '../providers/provider.ts';
 import type { Installation } from '../providers/app-support.ts';
 import type { Storage } from '../store/link-schema.ts';
-import { readGivenSecret, readKeyFile, type CredentialFlags } from './credential-flags.ts';
+import { readCapabilities, readGivenSecret, readKeyFile, type CredentialFlags } from './credential-flags.ts';
 import { findObstacle, openInBrowser, openPage } from './open-page.ts';
 import type { Session } from './session.ts';
 
@@ -165,6 +167,7 @@ export async function createApp(
     {
       organization: owner,
       isPublic: flags.public === true,
+      capabilities: readCapabilities(flags.for, toUsualCapabilities(installationKind)),
       webhook,
       caFile: flags.caFile ?? null,
       timeoutMs: toTimeoutMs(flags),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
-import { capabilityWords } from '../operations/judge-scopes.ts';
+import { capabilityWords, toUsualCapabilities } from '../operations/judge-scopes.ts';
 import type { SignInPlace } from '../providers/oauth-support.ts';
 import type { Capability, Identity, Provider } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
@@ -41,7 +41,6 @@ export interface CredentialFlags {
 
 const tokenLengthLimit = 16_384;
 const capabilityNames = ['clone', 'push', 'webhooks', 'namespace-webhooks', 'admin'] as const;
-const usualCapabilities: readonly Capability[] = ['clone', 'webhooks'];
 
 export function addCredentialFlags(command: Command): Command {
   return command
@@ -94,9 +93,15 @@ export function toAbsolutePath(path: string): string {
   return resolve(path);
 }
 
-/** @throws UsageError for a word that is no purpose. */
-export function readCapabilities(words: readonly string[] | undefined): readonly Capability[] {
-  if (words === undefined) return usualCapabilities;
+/**
+ * @param usual - What it is for where nobody says.
+ * @throws UsageError for a word that is no purpose.
+ */
+export function readCapabilities(
+  words: readonly string[] | undefined,
+  usual: readonly Capability[] = toUsualCapabilities('token'),
+): readonly Capability[] {
+  if (words === undefined) return usual;
   return words.map((word) => {
     const found = capabilityNames.find((name) => name === word);
     if (found) return found;
@@ -191,6 +196,11 @@ export async function readKeyFile(path: string): Promise<Secret> {
 function toSecret(text: string, place: string, kind: SecretKind): Secret {
   const word = text.trim();
   if (word === '') throw new UsageError(`There is no ${kind} in ${place}: it is empty.`);
+  if (word.startsWith('-----BEGIN ')) {
+    throw new UsageError(`${place} holds a key, not a ${kind}.`, {
+      hint: 'The private key of a GitHub App goes with its number: --app-id ID --app-key-file FILE',
+    });
+  }
   if (/\s/.test(word)) throw new UsageError(`${place} holds more than one word; a ${kind} is one word.`);
   if (word.length > tokenLengthLimit) throw new UsageError(`What ${place} holds is too long for a ${kind}.`);
   return new Secret(word);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { chooseHelperCommand } from '../git/helper-command.ts';
 import {
   listConfiguredHosts,
+  listGitHosts,
   planGitSetup,
   planGitUndo,
   type GitChange,
@@ -47,12 +48,12 @@ export async function offerGit(
     }
     if (!(await prompter.confirm('Use this account for git?', true))) return;
   }
-  const change = await planGitSetup(context, runtime, [link.host], chooseHelper(session));
+  const change = await planGitSetup(context, runtime, listGitHosts(link), chooseHelper(session));
   await makeGitChange(session, change);
   reporter.note(`git now asks gitlink for ${toShortHost(link.host)}.`);
 }
 
-/** Gives git back what it had before `setup-git` for a host, showing the change. */
-export async function undoGitForHost(session: Session, host: string): Promise<void> {
-  await makeGitChange(session, await planGitUndo(session.context, session.runtime, [host]));
+/** Gives git back what it had before `setup-git` for the host of a link, showing the change. */
+export async function undoGitFor(session: Session, link: LinkRecord): Promise<void> {
+  await makeGitChange(session, await planGitUndo(session.context, session.runtime, listGitHosts(link)));
 }

@@ -5,7 +5,8 @@ import type { Styles } from './styles.ts';
 /** The columns of `list`. */
 export const linkColumns: readonly Column<LinkDocument>[] = [
   { header: 'NAME', cell: ({ name }) => name, least: 12 },
-  { header: 'PROVIDER', cell: ({ flavour }) => flavour },
+  // A long name would leave no room for the others.
+  { header: 'PROVIDER', cell: ({ flavour, provider }) => (flavour.length > 12 ? provider : flavour) },
   { header: 'HOST', cell: ({ host }) => toShortHost(host), least: 12 },
   { header: 'ACCOUNT', cell: describeAccount, least: 8 },
   { header: 'METHOD', cell: ({ method }) => method },

@@ -1,3 +1,4 @@
+import { toCurrentPlace } from '../git/host-match.ts';
 import { listRemotes } from '../git/remotes.ts';
 import type { Session } from './session.ts';
 
@@ -8,7 +9,8 @@ export async function findRemoteHosts({ runtime }: Session): Promise<readonly st
       if (url === null) return [];
       // The port of SSH says nothing about the web server's.
       const port = url.port === null || url.protocol === 'ssh' ? '' : `:${url.port}`;
-      return [`${url.protocol === 'http' ? 'http' : 'https'}://${url.host}${port}`];
+      const place = toCurrentPlace({ ...url, host: `${url.host}${port}` });
+      return [`${url.protocol === 'http' ? 'http' : 'https'}://${place.host}`];
     });
     return [...new Set(hosts)];
   } catch {

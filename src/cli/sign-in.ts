@@ -1,8 +1,10 @@
 import { CancelledError, UnsupportedError, UsageError } from '../errors.ts';
 import { toDisplayHost, toUnicodeHost } from '../http/base-url.ts';
 import { requireApps } from '../operations/apps/open-app.ts';
+import { requestServiceToken, requireClientCredentials } from '../operations/apps/service-token.ts';
+import { toMintedCredential } from '../operations/stored-credential.ts';
+import { toUsualCapabilities } from '../operations/judge-scopes.ts';
 import { requireOAuth, type SignInClient } from '../operations/client-identity.ts';
-import { capabilityWords, judgeScopes } from '../operations/judge-scopes.ts';
 import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operations/recognise-host.ts';
 import { verifyCredential, type VerifiedCredential } from '../operations/verify-credential.ts';
 import { verifyGitCredential } from '../operations/verify-git-credential.ts';
@@ -14,6 +16,7 @@ import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { chooseWay, signInBy } from './browser-sign-in.ts';
 import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
 import { signInAsApp, toAppWebhook } from './app-sign-in.ts';
+import { describeCredential } from './describe-credential.ts';
 import { obtainToken, readCapabilities, type CredentialFlags } from './credential-flags.ts';
 import type { Session } from './session.ts';
 
@@ -82,10 +85,16 @@ export async function signIn<T>(
   const { provider, description } = recognised;
   const { flags } = wish;
   const capabilities = readCapabilities(flags.for);
+  if (isForProgram(recognised, wish)) {
+    const verified = await signInAsService(session, recognised, wish);
+    describeCredential(session, verified, capabilities);
+    return keep({ verified, method: 'app', origin: 'obtained' });
+  }
   if (isForApp(recognised, wish)) {
     const webhook = toAppWebhook(wish.webhookUrl ?? undefined, undefined);
     const verified = await signInAsApp(session, recognised, { ...wish, webhook });
-    describeCredential(session, verified, capabilities);
+    const usual = toUsualCapabilities(verified.identity.credentialKind);
+    describeCredential(session, verified, readCapabilities(flags.for, usual));
     return keep({ verified, method: 'app', origin: 'obtained' });
   }
   const client = isForToken(recognised, wish)
@@ -111,6 +120,34 @@ export async function signIn<T>(
     describeCredential(session, verified, capabilities);
     return keep({ verified, method: way === 'code' ? 'device' : 'oauth', origin: 'obtained' });
   });
+}
+
+/** Whether a program signs in by itself, at a host that has no apps for that. */
+function isForProgram({ provider }: RecognisedHost, { flags, usualMethod }: SignInWish): boolean {
+  if (provider.apps) return false;
+  const isUsual = flags.method === undefined && usualMethod === 'app' && !isTokenGiven(flags);
+  return flags.method === 'app' || isUsual;
+}
+
+/** Signs in as a program that is a client of the host with a secret, such as Entra's service principals. */
+async function signInAsService(
+  session: Session,
+  recognised: RecognisedHost,
+  { flags, usualClient }: SignInWish,
+): Promise<VerifiedCredential> {
+  const { context } = session;
+  const { provider, description } = recognised;
+  const { kind } = requireClientCredentials(provider);
+  const client = await findSignInClient(session, recognised, flags, usualClient);
+  if (client === null) {
+    throw new UsageError('A program signs in as a client with a secret, and no client is named.', {
+      hint: 'Add --client-id ID --client-secret-file FILE',
+    });
+  }
+  const caFile = flags.caFile ?? null;
+  const kept = await requestServiceToken(context, provider, description, client.identity, caFile);
+  const credential = { ...toMintedCredential(kind, [kept]), kind };
+  return verifyCredential(context, provider, description, credential, { client, caFile });
 }
 
 /** Whether an app is what is wanted: the usual way where the host has apps. */
@@ -291,37 +328,4 @@ function chooseScopes(
       hint: 'Use a token with the scopes that you want: --method token',
     },
   );
-}
-
-/** Shows the account, what will not work, and what the credential could do beyond its purpose. */
-function describeCredential(
-  { reporter }: Session,
-  { provider, identity, credential }: VerifiedCredential,
-  capabilities: readonly Capability[],
-): void {
-  const { hindrance } = identity;
-  if (hindrance) {
-    reporter.warn(`${hindrance.explanation}${hindrance.pageUrl === null ? '' : ` See ${hindrance.pageUrl}`}`);
-  }
-  if (credential.minted !== undefined) {
-    if (hindrance?.status === 'pending') return;
-  } else if (identity.account.login === null) {
-    reporter.warn('This token may not read its own account, so the account stays unknown.');
-  } else {
-    const what = credential.signIn === null ? 'It is a token of' : 'Signed in as';
-    reporter.note(`${what} ${identity.account.login}.`);
-  }
-  const judgement = judgeScopes(provider, identity.scopes, capabilities, identity.credentialKind);
-  if (judgement === null) {
-    reporter.note('The host does not tell what this token may do.');
-    return;
-  }
-  for (const { scope, neededFor } of judgement.missing) {
-    reporter.warn(
-      `The scope ${scope} is missing: it is needed to ${neededFor.map((name) => capabilityWords[name]).join(' and to ')}.`,
-    );
-  }
-  if (judgement.excess.length > 0) {
-    reporter.warn(`The token may do more than is needed: ${judgement.excess.join(', ')}.`);
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isLoopback, matchesHost, normaliseAuthority } from './host-match.ts';
+import { isLoopback, matchesHost, normaliseAuthority, toCurrentPlace } from './host-match.ts';
 
 function answers(
   link: string,
@@ -254,4 +254,71 @@ it('takes the default port off once, by protocol', () => {
   expect(normaliseAuthority('H:80', 'http')).toBe('h');
   expect(normaliseAuthority('H:22', 'ssh')).toBe('h');
   expect(normaliseAuthority('[fe80::443]', 'https')).toBe('[fe80::443]');
+});
+
+describe('C4: the two addresses of an organization of Azure DevOps', () => {
+  const current = (host: string, path: string | null, protocol = 'https') => {
+    const place = toCurrentPlace({ protocol, host, path });
+    return `${place.protocol} ${place.host} ${place.path}`;
+  };
+
+  it.each([
+    ['acme.visualstudio.com', 'shop/_git/api', 'acme/shop/_git/api'],
+    ['ACME.visualstudio.com:443', 'DefaultCollection/shop/_git/api', 'acme/shop/_git/api'],
+    ['acme.visualstudio.com', 'defaultcollection/Shop%20Floor/_git/api', 'acme/Shop%20Floor/_git/api'],
+    ['acme.visualstudio.com', 'DefaultCollection/_git/api', 'acme/_git/api'],
+    ['acme.visualstudio.com', '_git/Stra\u00dfe', 'acme/_git/Stra\u00dfe'],
+    ['acme-labs.visualstudio.com', null, null],
+  ])('%s %s is dev.azure.com %s', (host, path, expected) => {
+    expect(current(host, path)).toBe(`https dev.azure.com ${expected}`);
+  });
+
+  it.each([
+    ...[
+      'dev.azure.com',
+      'visualstudio.com',
+      '.visualstudio.com',
+      'a.b.visualstudio.com',
+      'acme.visualstudio.com.',
+    ],
+    ...[
+      'acme.visualstudio.com.evil.example',
+      'acmevisualstudio.com',
+      'acme.visualstudio.com:8443',
+      '-.visualstudio.com',
+    ],
+    ...[
+      'acme.visualstudio.co',
+      'x@acme.visualstudio.com',
+      'acme%2evisualstudio.com',
+      'app.vssps.visualstudio.com',
+    ],
+    ...[
+      'vs-ssh.visualstudio.com',
+      'acme.visualstudio.com\0',
+      'acm\u00e9.visualstudio.com',
+      'acme-.visualstudio.com',
+    ],
+  ])('%j stays as it is', (host) => {
+    expect(current(host, 'shop/_git/api')).toBe(`https ${host} shop/_git/api`);
+  });
+
+  it('http is not taken for https', () => {
+    expect(current('acme.visualstudio.com', 'a/_git/b', 'http')).toBe('http acme.visualstudio.com a/_git/b');
+  });
+
+  it.each([
+    ['ssh.dev.azure.com', 'v3/acme/shop/api', 'ssh dev.azure.com acme/shop/_git/api'],
+    ['vs-ssh.visualstudio.com', 'v3/acme/Shop Floor/api', 'ssh dev.azure.com acme/Shop Floor/_git/api'],
+    ['ssh.dev.azure.com', 'v2/acme/shop/api', 'ssh ssh.dev.azure.com v2/acme/shop/api'],
+    ['ssh.dev.azure.com', 'v3/acme/shop/api/more', 'ssh ssh.dev.azure.com v3/acme/shop/api/more'],
+    ['acme.visualstudio.com', 'v3/acme/shop/api', 'ssh acme.visualstudio.com v3/acme/shop/api'],
+  ])('over SSH %s:%s is %s', (host, path, expected) => {
+    expect(current(host, path, 'ssh')).toBe(expected);
+  });
+
+  it('C5: what is known so is no more answered over SSH than before', () => {
+    const place = toCurrentPlace({ protocol: 'ssh', host: 'ssh.dev.azure.com', path: 'v3/acme/shop/api' });
+    expect(matchesHost(place, 'https://dev.azure.com', { allowHttp: false })).toBe(false);
+  });
 });

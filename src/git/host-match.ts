@@ -36,6 +36,33 @@ export function matchesHost(
   return path !== null && stripBasePath(path.segments, basePath) !== null;
 }
 
+/** An organization of Azure DevOps under its own name, as all had one before 2018. Nothing may stand before or behind it. */
+const azureOrganizationHost = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.visualstudio\.com$/;
+
+/** Where Azure DevOps takes SSH; the path begins with the version of that form. */
+const azureSshHosts = ['ssh.dev.azure.com', 'vs-ssh.visualstudio.com'];
+
+/**
+ * The address under which a link knows what is asked for, where Azure DevOps answers under two: an organization's own
+ * domain stands for the organization at `dev.azure.com`. Both are the same servers with the same rights. Any other
+ * place stays as it is.
+ */
+export function toCurrentPlace<Place extends RequestedPlace>(place: Place): Place {
+  const { protocol, path } = place;
+  const host = normaliseAuthority(place.host, protocol);
+  if (host === null) return place;
+  if (protocol === 'ssh') {
+    const [, names, name] = /^v3\/([^/]+\/[^/]+)\/([^/]+)$/.exec(path ?? '') ?? [];
+    return azureSshHosts.includes(host) && names !== undefined && name !== undefined
+      ? { ...place, host: 'dev.azure.com', path: `${names}/_git/${name}` }
+      : place;
+  }
+  const organization = protocol === 'https' ? azureOrganizationHost.exec(host)?.[1] : undefined;
+  if (organization === undefined || azureSshHosts.includes(host)) return place;
+  const below = path?.replace(/^DefaultCollection\//i, '') ?? null;
+  return { ...place, host: 'dev.azure.com', path: below === null ? null : `${organization}/${below}` };
+}
+
 /**
  * The one spelling of a host and port: lower case, without the protocol's default port.
  *

@@ -171,6 +171,34 @@ describe('C6: where hosts put repositories', () => {
   });
 });
 
+describe('C6: what git asks for at Azure DevOps', () => {
+  it.each([
+    ['acme/Shop%20Floor/_git/api', 'acme/Shop Floor/api'],
+    ['acme/Shop Floor/_git/api', 'acme/Shop Floor/api'],
+    ['acme/Stra%C3%9Fe%20S%C3%BCd/_git/werk%20zeug', 'acme/Straße Süd/werk zeug'],
+    ['acme/Straße Süd/_git/api.git/info/lfs', 'acme/Straße Süd/api'],
+    ['acme/_git/Platform', 'acme/Platform/Platform'],
+    ['acme/Shop%252FFloor/_git/api', null],
+    ['acme/Shop%2FFloor/_git/api', null],
+    ['acme/shop/%5Fgit/api', 'acme/shop/api'],
+    ['acme/shop/_git/../_git/api', null],
+  ])('%s is %j', (path, expected) => {
+    const parsed = parseRepositoryPath(path);
+    expect((parsed && toRepositoryName(parsed.segments, 'azure'))?.join('/') ?? null).toBe(expected);
+  });
+
+  it('below the base of a server the collection takes the place of the organization', () => {
+    const names = stripBasePath('tfs/DefaultCollection/Shop/_git/api'.split('/'), '/tfs');
+    expect(names && toRepositoryName(names, 'azure')).toEqual(['DefaultCollection', 'Shop', 'api']);
+  });
+
+  it('names differ by more than ASCII letters and their case', () => {
+    const anyCase = { caseSensitive: false };
+    expect(isWithinNamespace('acme/straße süd', ['Acme', 'Straße Süd', 'api'], anyCase)).toBe(true);
+    expect(isWithinNamespace('acme/STRASSE SÜD', ['acme', 'Straße Süd', 'api'], anyCase)).toBe(false);
+  });
+});
+
 describe('C6: names are compared whole', () => {
   const anyCase = { caseSensitive: false };
   const exactCase = { caseSensitive: true };

@@ -9,7 +9,7 @@ import type { Redirect } from './loopback-listener.ts';
 import { startLoopbackServer, type LoopbackServer, type SettlingCallback } from './loopback-server.ts';
 import type { OAuthClient, OAuthNetwork } from './oauth-client.ts';
 import { parsePastedRedirect } from './pasted-redirect.ts';
-import { toSignInError } from './sign-in-error.ts';
+import { explainFailure } from './sign-in-error.ts';
 import { judgeTokenAnswer } from './token-response.ts';
 import type { TokenSet } from './token-set.ts';
 
@@ -180,7 +180,7 @@ async function redeem(
   callback: SettlingCallback,
   begun: { readonly state: string; readonly verifier: Secret; readonly redirectUri: string },
 ): Promise<TokenSet> {
-  if (callback.outcome === 'error') throw client.explain?.(callback) ?? toSignInError(client.host, callback);
+  if (callback.outcome === 'error') throw explainFailure(client, callback);
   if (callback.outcome === 'otherIssuer') {
     throw new AuthError(
       `Another server than ${client.host} answered this sign-in, so gitlink did not go on with it.`,
@@ -193,7 +193,7 @@ async function redeem(
   // Known to the redactor from now on: a server may quote it in an error.
   new Secret(parameters.get('code') ?? '');
   const answer = judgeTokenAnswer(await sendCode(client, network, { parameters, ...begun }));
-  if (answer.outcome !== 'tokens') throw toSignInError(client.host, answer);
+  if (answer.outcome !== 'tokens') throw explainFailure(client, answer);
   return answer.tokens;
 }
 

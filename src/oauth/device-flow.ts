@@ -4,7 +4,7 @@ import { toPrintable } from '../printable.ts';
 import { Secret } from '../secret.ts';
 import { requestDeviceCode, sendDeviceCode, type EndpointAnswer } from './endpoint.ts';
 import type { OAuthClient, OAuthNetwork } from './oauth-client.ts';
-import { toSignInError } from './sign-in-error.ts';
+import { explainFailure, toSignInError } from './sign-in-error.ts';
 import { judgeFailure, judgeTokenAnswer, readSeconds, toFields, type TokenAnswer } from './token-response.ts';
 import type { TokenSet } from './token-set.ts';
 
@@ -71,7 +71,7 @@ function readDeviceCode(flow: DeviceSignIn, answer: EndpointAnswer): IssuedCode 
   const failure = judgeFailure(answer, body);
   if (failure?.outcome === 'error' && failure.error === 'unsupported_grant_type')
     throw createUnsupportedError(host);
-  if (failure !== null) throw toSignInError(host, failure);
+  if (failure !== null) throw explainFailure(flow.client, failure);
   const refuse = (reason: string) =>
     toSignInError(host, { outcome: 'unexpected', reason, isTransient: false, retryAfterMs: null });
 
@@ -130,7 +130,7 @@ async function poll(
     if (answer.error === 'slow_down') {
       intervalMs = limitInterval(Math.max(intervalMs + slowDownMs, answer.intervalMs ?? 0));
     } else if (answer.error !== 'authorization_pending') {
-      throw toSignInError(client.host, answer);
+      throw explainFailure(client, answer);
     }
   }
 }

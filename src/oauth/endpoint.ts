@@ -78,6 +78,18 @@ export function sendRefreshToken(
   );
 }
 
+/** Asks for a token of the client itself (RFC 6749 §4.4.2). */
+export function sendClientCredentials(
+  client: OAuthClient,
+  network: OAuthNetwork,
+  scope: string,
+): Promise<EndpointAnswer> {
+  const server = { issuer: client.tokenEndpoint, token_endpoint: client.tokenEndpoint };
+  return post(client, network, client.tokenEndpoint, (identity, authentication, options) =>
+    oauth.clientCredentialsGrantRequest(server, identity, authentication, { scope }, options),
+  );
+}
+
 /** Asks for a device code (RFC 8628 §3.1). */
 export function requestDeviceCode(
   client: OAuthClient,

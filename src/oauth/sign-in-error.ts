@@ -1,5 +1,15 @@
 import { AuthError, ForbiddenError, UnreachableError, type GitlinkError } from '../errors.ts';
+import type { OAuthClient } from './oauth-client.ts';
 import type { OAuthError, UnexpectedAnswer } from './token-response.ts';
+
+/** Says what a failed sign-in means: in the words of the provider where it has some, else in the standard's. */
+export function explainFailure(
+  { host, explain }: OAuthClient,
+  failure: OAuthError | UnexpectedAnswer,
+): GitlinkError {
+  const own = failure.outcome === 'error' ? explain?.(failure) : null;
+  return own ?? toSignInError(host, failure);
+}
 
 /**
  * Says what a failed sign-in means, so that each kind ends with its own exit code.

@@ -15,6 +15,8 @@ export interface StartForm {
 const script = 'document.forms[0].submit()';
 const scriptHash = createHash('sha256').update(script).digest('base64');
 
+const buttonStyle = `button{margin-top:.75rem;padding:.6rem 1.75rem;border:0;border-radius:.6rem;background:var(--mark);color:var(--card);font:inherit;font-weight:600;cursor:pointer}`;
+
 /** The page may run its one script and send its form to the host, and nothing else. The host may know where from. */
 export function formHeaders({ action }: StartForm): Readonly<Record<string, string>> {
   return {
@@ -37,7 +39,8 @@ export function renderForm({ action, fields, title, button }: StartForm): string
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="robots" content="noindex">
 <title>${escapeHtml(title)} · gitlink</title>
-<style>${style}</style>
+<style>${style}
+${buttonStyle}</style>
 </head>
 <body>
 <main>

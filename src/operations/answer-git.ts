@@ -12,7 +12,7 @@ import type { ListedRepository } from '../store/repository-list.ts';
 import { chooseLink, findRepositoryName } from './choose-link.ts';
 import { isRefreshDue } from '../oauth/token-set.ts';
 import { installationKind } from '../providers/provider.ts';
-import { findKeptToken, type KeptToken } from './minted-tokens.ts';
+import { findKeptToken } from './minted-tokens.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /** What the helper needs of the world: little, because its start is felt with every fetch. */
@@ -113,24 +113,23 @@ async function makeUsable(
   stored: StoredCredential,
   request: CredentialRequest,
 ): Promise<UsableCredential | null> {
-  if (stored.minted !== undefined) return getMinted(question, link, stored.minted, request);
+  if (stored.minted !== undefined) return getMinted(question, link, stored, request);
   const credential = await freshen(question, link, stored);
   if (credential === null) return null;
   return { credential, expiresAt: credential.signIn?.tokens.expiresAt ?? link.expiresAt };
 }
 
-/** A token for just the repository that git asks for. */
+/** A token for just the repository that git asks for, where the host makes tokens as narrow. */
 async function getMinted(
   question: GitQuestion,
   link: LinkRecord,
-  kept: readonly KeptToken[],
+  { kind, minted = [] }: StoredCredential,
   { path }: CredentialRequest,
 ): Promise<UsableCredential> {
-  const repository = findRepositoryName(link, path);
-  const found = findKeptToken(kept, repository, question.now());
+  const repository = kind === installationKind ? findRepositoryName(link, path) : null;
+  const found = findKeptToken(minted, repository, question.now());
   if (found) {
-    const credential = { kind: installationKind, token: found.token, signIn: null };
-    return { credential, expiresAt: found.expiresAt };
+    return { credential: { kind, token: found.token, signIn: null }, expiresAt: found.expiresAt };
   }
   const credential = await question.mint(link, repository);
   const fresh = findKeptToken(credential.minted ?? [], repository, question.now());

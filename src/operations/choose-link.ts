@@ -1,4 +1,4 @@
-import { matchesHost, type RequestedPlace } from '../git/host-match.ts';
+import { matchesHost, toCurrentPlace, type RequestedPlace } from '../git/host-match.ts';
 import {
   isSameRepository,
   isWithinNamespace,
@@ -7,7 +7,7 @@ import {
   toRepositoryName,
 } from '../git/repository-path.ts';
 import { gitAccesses } from '../providers/git-registry.ts';
-import type { GitAccess } from '../providers/provider.ts';
+import { installationKind, type GitAccess } from '../providers/provider.ts';
 import type { LinkRecord, Restriction } from '../store/link-schema.ts';
 import type { ListedRepository } from '../store/repository-list.ts';
 
@@ -61,7 +61,8 @@ const placeholders = new Set([
  * one), then the only one. Of two that fit equally none is chosen.
  */
 export function chooseLink(question: LinkQuestion, surroundings: LinkSurroundings): LinkChoice {
-  const ofHost = surroundings.links.filter((link) => matchesHost(question, link.host, link));
+  const asked = toCurrentPlace(question);
+  const ofHost = surroundings.links.filter((link) => matchesHost(asked, link.host, link));
   const usable = ofHost.filter(({ status }) => status !== 'unlinking');
   const preferred = usable.length > 1 ? surroundings.readPreference() : null;
   const named = usable.filter(({ name }) => name === preferred);
@@ -69,13 +70,13 @@ export function chooseLink(question: LinkQuestion, surroundings: LinkSurrounding
     const reason = `the repository's setting gitlink.link names "${preferred}", which is no link; to change it: gitlink setup-git --local --link NAME`;
     return { chosen: null, candidates: usable.map((link) => toUnfit(link, reason)), reason };
   }
-  const ofAccount = named.length > 0 ? named : selectByAccount(usable, question.username);
-  const candidates = ofHost.map((link) => judge(link, question, surroundings, ofAccount));
+  const ofAccount = named.length > 0 ? named : selectByAccount(usable, asked.username);
+  const candidates = ofHost.map((link) => judge(link, asked, surroundings, ofAccount));
   const fitting = candidates.filter(({ fits }) => fits);
   const best = Math.max(...fitting.map(({ rank }) => rank));
   const [first, ...others] = fitting.filter(({ rank }) => rank === best);
   if (!first)
-    return { chosen: null, candidates, reason: explainRefusal(ofAccount, question.path, surroundings) };
+    return { chosen: null, candidates, reason: explainRefusal(ofAccount, asked.path, surroundings) };
   if (others.length === 0) {
     const isNamed = first.link.name === preferred;
     return {
@@ -146,8 +147,8 @@ function selectByAccount(links: readonly LinkRecord[], username: string | null):
 }
 
 /** The namespace that a credential cannot reach beyond, whatever a link allows; null where there is none. */
-function findRoot({ organization, method, account }: LinkRecord): string | null {
-  return organization ?? (method === 'app' ? account.login : null);
+function findRoot({ organization, credentialKind, account }: LinkRecord): string | null {
+  return organization ?? (credentialKind === installationKind ? account.login : null);
 }
 
 function isBelowRoot(

@@ -5,6 +5,7 @@ import {
   type SetupRecord,
 } from '../git/credential-config.ts';
 import type { GitContext } from '../git/run-git.ts';
+import { gitAccesses } from '../providers/git-registry.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 
@@ -80,6 +81,11 @@ function toStored(record: SetupRecord): Records['gitSetups'][number] {
     replaced: [...replaced],
   }));
   return { ...record, keys };
+}
+
+/** Where git may ask for the repositories of a link: its host, and the other addresses of that. */
+export function listGitHosts({ provider, host, organization }: LinkRecord): readonly string[] {
+  return [host, ...(gitAccesses[provider]?.listOtherHosts?.(host, organization) ?? [])];
 }
 
 /** The hosts for which git asks gitlink. */

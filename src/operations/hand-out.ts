@@ -6,6 +6,7 @@ import { recordUsage, type UsageEntry } from '../store/usage-log.ts';
 import { isAllowed } from './choose-link.ts';
 import type { OperationContext } from './context.ts';
 import { createSource } from './credential-source.ts';
+import { isInstallation } from './apps/open-app.ts';
 import { endMintedToken, mintOnce } from './apps/mint-token.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertPlainPath } from './restriction.ts';
@@ -45,7 +46,7 @@ export async function handOut(
   const { repository } = wish;
   assertNotUnlinking(link);
   assertWithinRestriction(context, link, repository);
-  if (link.method === 'app') return handOutMinted(context, link, wish, by);
+  if (isInstallation(link)) return handOutMinted(context, link, wish, by);
   if (wish.permissions !== null) {
     throw new UnsupportedError(
       `${requireProvider(link).displayName} cannot make a narrower token of the one that is linked.`,

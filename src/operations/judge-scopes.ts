@@ -1,4 +1,4 @@
-import type { Capability, Provider } from '../providers/provider.ts';
+import { installationKind, type Capability, type Provider } from '../providers/provider.ts';
 
 /** A scope that a credential lacks, and what will not work without it. */
 export interface MissingScope {
@@ -10,6 +10,14 @@ export interface ScopeJudgement {
   readonly needed: readonly string[];
   readonly missing: readonly MissingScope[];
   readonly excess: readonly string[];
+}
+
+/**
+ * What a link is wanted for where nobody says. An app's tokens are narrow and end within the hour, so that pushing is
+ * in it.
+ */
+export function toUsualCapabilities(credentialKind: string): readonly Capability[] {
+  return credentialKind === installationKind ? ['clone', 'push', 'webhooks'] : ['clone', 'webhooks'];
 }
 
 /** What every link needs beside what it is wanted for. */

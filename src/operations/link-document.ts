@@ -1,3 +1,4 @@
+import { installationKind } from '../providers/provider.ts';
 import type { LinkRecord, LinkStatus } from '../store/link-schema.ts';
 
 /** A link as `--json` shows it. A closed list: nothing reaches the output that is not named here. */
@@ -77,9 +78,10 @@ export function toLinkDocument(link: LinkRecord, lastUsedAt: number | null, now:
 /** Accounts that are places: their tokens reach nothing else, whoever holds them. */
 const places: ReadonlySet<string> = new Set(['installation', 'workspace', 'project', 'repository', 'group']);
 
-function toEnforcement({ method, account, restriction }: LinkRecord): LinkDocument['enforcement'] {
+function toEnforcement(link: LinkRecord): LinkDocument['enforcement'] {
+  const { credentialKind, method, account, restriction } = link;
   // Each token that leaves gitlink is minted for one repository.
-  if (method === 'app') return 'provider';
+  if (credentialKind === installationKind && method === 'app') return 'provider';
   if (restriction.mode === 'restricted' && !isWithin(account, restriction)) return 'local';
   return places.has(account.kind) ? 'provider' : 'none';
 }

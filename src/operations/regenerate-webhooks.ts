@@ -3,6 +3,7 @@ import type { WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isInstallation } from './apps/open-app.ts';
 import { isForApp, regenerateAppWebhook } from './apps/app-webhook.ts';
 import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
 import { concurrently } from './concurrently.ts';
@@ -71,7 +72,7 @@ export async function regenerateWebhooks(
   if (request.suppliedSecret) assertUsableSecret(request.suppliedSecret);
   const records = context.links.read();
   const named = findLink(records, request.linkName);
-  if (named.method === 'app' && isForApp(records, named, request)) {
+  if (isInstallation(named) && isForApp(records, named, request)) {
     return regenerateAppWebhook(context, named, request);
   }
   const { id } = named;

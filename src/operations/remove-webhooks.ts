@@ -85,7 +85,7 @@ async function removeEntry(open: OpenLink, entry: LedgerEntry): Promise<'removed
 }
 
 /** The place of an entry, as far as removing needs it. */
-function toPlace({ place, label }: LedgerEntry): WebhookPlace {
+export function toPlace({ place, label }: LedgerEntry): WebhookPlace {
   const [level, id = ''] = place.split(/:(.*)/s);
   if (level === 'namespace') return { level, namespace: id };
   if (level !== 'repository') throw new InternalError(`The journal names a place of an unknown kind.`);

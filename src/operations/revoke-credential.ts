@@ -3,6 +3,7 @@ import type { OAuthSupport } from '../providers/oauth-support.ts';
 import { signInKind, type HostAccess, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
+import { isInstallation } from './apps/open-app.ts';
 import { endMintedToken } from './apps/mint-token.ts';
 import type { OperationContext } from './context.ts';
 import type { KeptToken } from './minted-tokens.ts';
@@ -15,13 +16,21 @@ import { unpackCredential, type StoredCredential } from './stored-credential.ts'
  * Ends a link's credential at its host: a token by the provider's own way, a sign-in by its refresh token, because
  * an access token that has expired ends nothing at some hosts.
  *
+ * @param via - Another credential of the host that may manage tokens; null where none was named.
  * @throws GitlinkError when the host does not answer.
  */
-export async function revokeCredential(context: OperationContext, open: OpenLink): Promise<Revocation> {
+export async function revokeCredential(
+  context: OperationContext,
+  open: OpenLink,
+  via: HostAccess | null,
+): Promise<Revocation> {
   const { link, provider, source } = open;
   const { minted } = source.current;
-  if (minted !== undefined) return endMintedTokens(context, link, minted);
-  if (source.current.signIn === null) return endToken(open, null);
+  if (minted !== undefined && isInstallation(link)) return endMintedTokens(context, link, minted);
+  if (minted !== undefined) {
+    return createImpossible(requireOAuth(provider), link, 'its last token ends by itself within the hour');
+  }
+  if (source.current.signIn === null) return endToken(open, via);
   const isRenewable = await isAccepted(() => source.get(null));
   return isRenewable
     ? whileReplacing(context, link.id, async () =>

@@ -56,7 +56,7 @@ export async function rotateLink(
   link: LinkRecord,
   request: RotationRequest,
 ): Promise<LinkRotation> {
-  assertSameHost(link, request);
+  assertSameHost(link, request.via);
   const open = await openLink(context, link);
   const { signIn, token } = open.source.current;
   if (signIn === null) return whileReplacing(context, link.id, () => rotateToken(context, link.id, request));
@@ -108,8 +108,8 @@ async function rotateToken(
   return { outcome: 'rotated', link: rotated, old };
 }
 
-/** @throws UsageError for a link of another host, whose credential must not go there. */
-function assertSameHost({ name, host }: LinkRecord, { via }: RotationRequest): void {
+/** @throws UsageError for a link of another host, whose credential must not go there, or for the very same. */
+export function assertSameHost({ name, host }: LinkRecord, via: LinkRecord | null): void {
   if (via === null || (via.host === host && via.name !== name)) return;
   throw new UsageError(`--via takes another link of ${host}, and "${via.name}" is none.`);
 }

@@ -1,6 +1,7 @@
 import { GitlinkError, InternalError, UnsupportedError } from '../errors.ts';
 import { signInByBrowser, type BrowserSignIn } from '../oauth/authorization-code.ts';
 import { signInByDevice, type DeviceSignIn } from '../oauth/device-flow.ts';
+import type { OAuthClient } from '../oauth/oauth-client.ts';
 import { revokeToken } from '../oauth/revocation.ts';
 import { isClockWrong, type TokenSet } from '../oauth/token-set.ts';
 import type { OAuthSupport } from '../providers/oauth-support.ts';
@@ -79,7 +80,8 @@ export async function signInWithCode<T>(
   show: DeviceSignIn['show'],
   keep: (verified: VerifiedCredential) => Promise<T>,
 ): Promise<T> {
-  const { support, client, network, scope } = await prepare(context, request);
+  const { support, client: usual, network, scope } = await prepare(context, request);
+  const client = support.isDeviceFlowSecretFree === true ? withoutSecret(usual) : usual;
   const { host } = request.description;
   const { device } = support.toEndpoints(request.description);
   if (device === null) throw new InternalError(`${request.provider.displayName} does not sign in by a code.`);
@@ -96,6 +98,10 @@ export async function signInWithCode<T>(
     },
   });
   return take(made);
+}
+
+function withoutSecret(client: OAuthClient): OAuthClient {
+  return { ...client, clientSecret: null, clientAuthentication: 'none' };
 }
 
 async function prepare(

@@ -1,7 +1,7 @@
 import { StorageError } from '../errors.ts';
 import type { StoredTokens } from '../oauth/refresh-under-lock.ts';
 import type { TokenSet } from '../oauth/token-set.ts';
-import { installationKind, signInKind, type Credential } from '../providers/provider.ts';
+import { signInKind, type Credential } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
 import type { KeptToken } from './minted-tokens.ts';
 
@@ -9,7 +9,7 @@ import type { KeptToken } from './minted-tokens.ts';
 export interface StoredCredential extends Credential {
   /** How a sign-in is renewed; null for a token, which stays as it is. */
   readonly signIn: StoredTokens | null;
-  /** What an app has minted for its installation; absent for credentials that people give. */
+  /** What a program that signs in by itself was given last; absent for credentials of people. */
   readonly minted?: readonly KeptToken[];
 }
 
@@ -46,7 +46,9 @@ export function unpackCredential(item: Secret): StoredCredential {
     parsed = null;
   }
   const { kind, token, username, signIn, minted } = (parsed ?? {}) as Partial<PackedCredential>;
-  if (kind === installationKind && Array.isArray(minted)) return toMintedCredential(minted.map(unpackKept));
+  if (typeof kind === 'string' && Array.isArray(minted)) {
+    return toMintedCredential(kind, minted.map(unpackKept));
+  }
   if (typeof kind !== 'string' || typeof token !== 'string') throw createDamagedError();
   const accessToken = new Secret(token);
   return {
@@ -57,10 +59,10 @@ export function unpackCredential(item: Secret): StoredCredential {
   };
 }
 
-/** The credential of an app's installation: nothing but what was minted for it. */
-export function toMintedCredential(minted: readonly KeptToken[]): StoredCredential {
+/** The credential of a program that signs in by itself: nothing but the short-lived tokens that it was given. */
+export function toMintedCredential(kind: string, minted: readonly KeptToken[]): StoredCredential {
   const widest = minted.find(({ repository }) => repository === null);
-  return { kind: installationKind, token: widest?.token ?? new Secret(''), signIn: null, minted };
+  return { kind, token: widest?.token ?? new Secret(''), signIn: null, minted };
 }
 
 function unpackKept(packed: unknown): KeptToken {

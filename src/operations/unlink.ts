@@ -4,12 +4,13 @@ import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
 import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isInstallation } from './apps/open-app.ts';
 import { isEveryTokenRefused, listLeftOfApp, uninstallApp } from './apps/leave-app.ts';
 import { isLastForGit } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { createFixedSource } from './credential-source.ts';
-import { openLinkFrom, openLinkWith, type OpenLink } from './host-access.ts';
+import { openLink, openLinkFrom, openLinkWith, type OpenLink } from './host-access.ts';
 import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
 import { whileReplacing } from './renew-sign-in.ts';
@@ -21,6 +22,8 @@ export interface UnlinkRequest {
   readonly revoke: boolean;
   /** Takes the app off the account, where the link is of one. */
   readonly uninstall: boolean;
+  /** Another link of the host, whose credential may end tokens; null where none was named. */
+  readonly via: LinkRecord | null;
   /** Deletes what is here without asking the host anything. */
   readonly forget: boolean;
 }
@@ -157,7 +160,7 @@ async function leaveWithCredential(
   request: UnlinkRequest,
   report: UnlinkReport,
 ): Promise<void> {
-  const isApp = open.link.method === 'app';
+  const isApp = isInstallation(open.link);
   const isDead = request.keepWebhooks
     ? keepWebhooks(context, open.link, 'kept', report)
     : await removeWebhooks(context, open, report);
@@ -172,7 +175,7 @@ async function leaveWithCredential(
   } else if (hasFailed(report)) {
     report.steps.push({ ...revocation, reason: 'it is needed to remove the webhooks' });
   } else {
-    await revoke(context, open, report);
+    await revoke(context, open, request.via, report);
   }
   if (isApp) report.remaining.push(...(await listLeftOfApp(context, open.link, !isUninstalled)));
 }
@@ -265,13 +268,19 @@ function toSignIn(context: OperationContext, { link, provider }: OpenLink): Rema
   return toCredential(link, provider, `which may still work${way}`);
 }
 
-async function revoke(context: OperationContext, open: OpenLink, report: UnlinkReport): Promise<void> {
+async function revoke(
+  context: OperationContext,
+  open: OpenLink,
+  via: LinkRecord | null,
+  report: UnlinkReport,
+): Promise<void> {
   const { link } = open;
   const { steps, remaining } = report;
   context.reporter.status('Revoking the credential…');
   const step = { what: 'revoke', subject: link.host } as const;
   try {
-    const result = await revokeCredential(context, open);
+    const viaAccess = via === null ? null : (await openLink(context, via)).access;
+    const result = await revokeCredential(context, open, viaAccess);
     if (result.outcome === 'impossible') {
       steps.push({ ...step, state: 'skipped', reason: result.reason });
       remaining.push({ ...toSignIn(context, open), url: result.pageUrl });
@@ -293,7 +302,7 @@ async function prove(context: OperationContext, { link, source }: OpenLink): Pro
   const step = { what: 'proof', subject: link.host } as const;
   try {
     const { minted } = source.current;
-    if (minted !== undefined) {
+    if (minted !== undefined && isInstallation(link)) {
       return (await isEveryTokenRefused(context, link, minted))
         ? { ...step, state: 'done', reason: 'the host refuses every token of it now' }
         : { ...step, state: 'failed', reason: 'the host still accepts a token of it' };

@@ -1,6 +1,6 @@
 import type { HostClient } from '../http/host-client.ts';
 import type { Secret } from '../secret.ts';
-import type { HostDescription, WebhookEvent, WebhookTest } from './provider.ts';
+import type { Capability, HostDescription, WebhookEvent, WebhookTest } from './provider.ts';
 
 /** An app as it proves itself to its host: with a key that never leaves this machine. */
 export interface AppIdentity {
@@ -96,6 +96,8 @@ export interface AppRegistrationWish {
   /** Where the browser comes back to once it is registered, and where sign-ins of its users do. */
   readonly redirectUri: string;
   readonly state: string;
+  /** What it is wanted for; it asks for no more. */
+  readonly capabilities: readonly Capability[];
   /** Null for an app without a webhook; events in the host's words. */
   readonly webhook: { readonly url: string; readonly events: readonly string[] } | null;
 }

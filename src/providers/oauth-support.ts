@@ -73,6 +73,8 @@ export interface OAuthSupport {
   readonly redirectAdvice?: string;
   /** How a client with a secret proves itself at the token endpoint. */
   readonly clientAuthentication: 'post' | 'basic';
+  /** Whether a sign-in by a code is begun and finished without the client's secret, which the host does not expect then. */
+  readonly isDeviceFlowSecretFree?: boolean;
   readonly refresh: RefreshPolicy;
 
   toEndpoints(place: SignInPlace): OAuthEndpoints;

@@ -259,6 +259,8 @@ export interface GitAccess {
   /** Whether user names in URLs say nothing about the account there. */
   readonly ignoresUsernames?: boolean;
   toGitCredential(credential: Credential, account: Account): GitCredential;
+  /** Other addresses under which the same repositories are cloned: an Azure organization's old one. */
+  listOtherHosts?(host: string, organization: string | null): readonly string[];
   /** The address that git clones from; default `HOST/FULL/NAME.git`. */
   toRepositoryUrl?(host: string, fullName: string): string;
 }

@@ -1,14 +1,18 @@
+import { azureDevopsProvider } from './azure-devops/index.ts';
 import { bitbucketProvider } from './bitbucket/index.ts';
 import { bitbucketDcProvider } from './bitbucket-dc/index.ts';
 import { giteaProvider } from './gitea/index.ts';
+import { githubProvider } from './github/index.ts';
 import { gitlabProvider } from './gitlab/index.ts';
 import type { Provider, ProviderId } from './provider.ts';
 
 /** Every provider that gitlink knows. */
 export const providers: readonly Provider[] = [
+  azureDevopsProvider,
   bitbucketProvider,
   bitbucketDcProvider,
   giteaProvider,
+  githubProvider,
   gitlabProvider,
 ];
 

@@ -174,6 +174,7 @@ const vectors: readonly (readonly [what: string, secret: string])[] = [
   ['Bitbucket access token', `ATCTT3xFfGN0${body(150)}=1A2B3C4D`],
   ['Bitbucket app password', `ATBB${body(32)}`],
   ['Data Center', `BBDC-${body(44)}`],
+  ['Azure DevOps', `${body(52)}JQQJ99${body(14)}AAAAAZDO${body(4)}`],
   ['GitLab signing token', `whsec_${body(43)}=`],
   ['JWT', `eyJ${body(30)}.${body(60)}.${body(43)}`],
   ['private key', `-----BEGIN RSA PRIVATE KEY-----\n${body(64)}\n${body(64)}\n-----END RSA PRIVATE KEY-----`],

@@ -42,7 +42,7 @@ export function describeProviderData(provider: Provider): void {
         const { url, instructions } = provider.tokenPage({ host: 'https://h.dev/git' }, [capability]);
         expect(url).toMatch(/^https:\/\/h\.dev\/git\//);
         const needed = provider.scopes[capability] ?? [];
-        const named = instructions.match(/[\w:]+/g) ?? [];
+        const named = instructions.match(/[\w:]+(?:\.[\w:]+)*/g) ?? [];
         expect(provider.compareScopes(named, needed).missing).toEqual([]);
       }
     });

@@ -27,8 +27,12 @@ export interface Session {
   fail(work: Promise<unknown>): Promise<Error>;
 }
 
-/** Begins a session; when the test ends, no trace and no error may have held a secret (D1). */
-export function createSession(provider: Provider): Session {
+/**
+ * Begins a session; when the test ends, no trace and no error may have held a secret (D1).
+ *
+ * @param organization - What a person would name on a host that serves many.
+ */
+export function createSession(provider: Provider, organization: string | null = null): Session {
   const secrets = new Set<string>();
   const said: string[] = [];
   onTestFinished(() => {
@@ -55,6 +59,7 @@ export function createSession(provider: Provider): Session {
       host,
       flavour: provider.id,
       version: null,
+      organization,
       credential,
       client: null,
       account: { login: null, kind: 'unknown', id: null },
@@ -67,15 +72,14 @@ export function createSession(provider: Provider): Session {
 
   async function link(host: string, secret: string, kind?: string): ReturnType<Session['link']> {
     const more = kind === undefined ? {} : { kind };
-    const found = await provider.recognise(host, open(host, null).http);
+    const found = await provider.recognise(host, open(host, null).http, organization);
     if (found === null) throw new Error(`${host} is not ${provider.displayName}.`);
     const access = open(host, secret, { ...found, ...more });
     const identity = await provider.identify(access);
-    const told = found.version === null ? await provider.recognise(host, access.http) : found;
+    const told = found.version === null ? await provider.recognise(host, access.http, organization) : found;
     const { account } = identity;
-    const { flavour, version } = told ?? found;
     const credentialKind = kind ?? identity.credentialKind;
-    return { ...open(host, secret, { flavour, version, account, kind: credentialKind }), identity };
+    return { ...open(host, secret, { ...(told ?? found), account, kind: credentialKind }), identity };
   }
 
   return {
@@ -127,12 +131,16 @@ export interface ContractStart {
 
 export interface ContractFixture {
   readonly provider: Provider;
+  /** What the host says that it is. Default: the provider's id. */
+  readonly flavour?: string;
   /** Starts a host that ends with the test and fails it for requests that no real one would take. */
   start(options?: ContractStart): Promise<ContractHost>;
   /** Starts hosts of other products. */
   startOthers(): Promise<readonly string[]>;
   /** Scopes that allow everything that the contract does. */
   readonly scopes: readonly string[];
+  /** Whether the host does not tell what a token may do. */
+  readonly hidesScopes?: boolean;
   /** Scopes for git alone, and one that is then missing for the account; null where it needs none. */
   readonly gitScopes: readonly string[];
   readonly missingScope: string | null;
@@ -147,6 +155,14 @@ export interface ContractFixture {
 
 export interface ContractLayout {
   readonly own: string;
+  /** What stands before every name, as `contoso/` where `acme` is a project of an organization. */
+  readonly prefix?: string;
+  /** What a person names on a host that serves many organizations. */
+  readonly organization?: string;
+  /** Whether the whole list is one answer. */
+  readonly listsInOneCall?: boolean;
+  /** Whether the host leads from an old name to the new one. Default: yes. */
+  readonly followsRenames?: boolean;
   /** Whether it is a namespace like any other, in its place among them. */
   readonly ownIsWorkspace?: boolean;
   /** Whether repositories can be archived. Default: yes. */
@@ -166,7 +182,7 @@ export const plainLayout: ContractLayout = {
 
 /** A started host with ada's verified token. */
 export async function openLinked(fixture: ContractFixture, options: ContractStart = {}) {
-  const session = createSession(fixture.provider);
+  const session = createSession(fixture.provider, fixture.layout?.organization);
   const host = await fixture.start(options);
   const access = await session.link(host.url, host.addToken(fixture.scopes));
   return { session, host, access };

@@ -48,12 +48,32 @@ export async function visit(
       body = null;
     } else if (action !== undefined && decision !== 'leave') {
       url = new URL(action, url).href;
-      body = new URLSearchParams({ decision });
+      body = new URLSearchParams([...readHidden(text), ['decision', decision]]);
     } else {
       return { url, status, headers, text, addresses };
     }
   }
   throw new Error(`The browser was sent around in circles, at last to ${new URL(url).origin}.`);
+}
+
+/** Sends a form as a page does, and stays where it leads without following. */
+export async function submitForm(
+  action: string,
+  fields: Readonly<Record<string, string>>,
+): Promise<{ readonly text: string; readonly location: string | null }> {
+  const { text, headers } = await load(action, '', new URLSearchParams(fields));
+  return { text, location: headers.location ?? null };
+}
+
+/** The hidden fields of the first form of a page. */
+function readHidden(page: string): [name: string, value: string][] {
+  const form = /<form method="post"[^]*?<\/form>/.exec(page)?.[0] ?? '';
+  const fields = form.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g);
+  return [...fields].map(([, name = '', value = '']) => [decodeHtml(name), decodeHtml(value)]);
+}
+
+function decodeHtml(text: string): string {
+  return text.replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)));
 }
 
 /** `fetch` would call itself a script's request. */

@@ -19,6 +19,7 @@ interface ClientCommandFlags {
   readonly clientId?: string;
   readonly appId?: string;
   readonly appKeyFile?: string;
+  readonly for?: readonly string[];
   readonly org?: string;
   readonly public?: boolean;
   readonly webhookUrl?: string;
@@ -80,6 +81,7 @@ export function registerClient(cli: Cli): void {
     .option('--app-id <id>', 'add a GitHub App: the number on its settings page')
     .option('--app-key-file <file>', 'its private key (PEM)')
     .option('--org <name>', 'create a GitHub App for this organization')
+    .option('--for <what>', 'what the new App is for (default clone,push,webhooks)', collectList)
     .option('--public', 'let other accounts install the new App, too')
     .option('--webhook-url <url>', 'where the new App delivers to')
     .option(

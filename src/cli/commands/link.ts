@@ -1,4 +1,5 @@
 import { CancelledError, UsageError } from '../../errors.ts';
+import { isInstallation } from '../../operations/apps/open-app.ts';
 import { resumeLink } from '../../operations/apps/installations.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { refreshQuietly } from '../../operations/list-repositories.ts';
@@ -146,7 +147,7 @@ async function resume(session: Session, name: string | undefined, flags: LinkFla
   const waiting = context.links.read().links.filter(({ status }) => status === 'pending');
   const [only, ...others] = waiting;
   const link = name === undefined && only && others.length === 0 ? only : await session.chooseLink(name);
-  if (link.method !== 'app' || link.account.id !== null) {
+  if (!isInstallation(link) || link.account.id !== null) {
     reporter.note(`"${link.name}" waits for nobody. To ask the host how it is: gitlink list --check`);
     output.document({ link: describeLinks(context, [link])[0] });
     return;

@@ -1,4 +1,5 @@
 import { exitCodes, UsageError } from '../../errors.ts';
+import { isInstallation } from '../../operations/apps/open-app.ts';
 import { readInstallation, waitForChange } from '../../operations/apps/edit-installation.ts';
 import { openLink } from '../../operations/host-access.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
@@ -67,7 +68,7 @@ async function restrict(
     reporter.note(
       `"${link.name}" may now be used for: ${restriction.mode === 'unrestricted' ? 'everything' : describeAccess(document)}.`,
     );
-  if (restriction.mode === 'restricted' && link.method === 'app') {
+  if (restriction.mode === 'restricted' && isInstallation(link)) {
     reporter.note('Each token that gitlink makes for it is good for one allowed repository alone.');
   } else if (restriction.mode === 'restricted') {
     reporter.note('gitlink enforces this itself: the token can still do more when it is used elsewhere.');
@@ -79,12 +80,12 @@ async function restrict(
 
 /** What an App reaches is chosen at the host, where nothing else is said. */
 function isAboutInstallation(
-  { method }: LinkRecord,
+  link: LinkRecord,
   namespaces: readonly string[],
   { repo, add, remove, unrestricted }: RestrictFlags,
 ): boolean {
   const isNamed = namespaces.length + (repo?.length ?? 0) > 0;
-  return method === 'app' && !isNamed && add !== true && remove !== true && unrestricted !== true;
+  return isInstallation(link) && !isNamed && add !== true && remove !== true && unrestricted !== true;
 }
 
 /** Sends the person to the page of the installation, waits, and reports what changed. */

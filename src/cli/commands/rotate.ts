@@ -22,7 +22,10 @@ export function registerRotate(cli: Cli): void {
   ])
     .argument('[link]', 'the link; not needed when there is only one')
     .option('--expires <date>', 'when the new token ends (default: as long a life as the old one had)')
-    .option('--via <link>', 'another link of the host that may manage tokens (Bitbucket Data Center)')
+    .option(
+      '--via <link>',
+      'another link of the host that may manage tokens (Azure DevOps, Bitbucket Data Center)',
+    )
     .action((name: string | undefined, flags: RotateFlags) =>
       cli.run('rotate', (session) => run(session, name, flags)),
     );

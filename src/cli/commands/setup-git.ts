@@ -1,6 +1,11 @@
 import { NotFoundError, UsageError } from '../../errors.ts';
 import { unsetLinkSetting, writeLinkSetting } from '../../git/write-link-setting.ts';
-import { listConfiguredHosts, planGitSetup, planGitUndo } from '../../operations/configure-git.ts';
+import {
+  listConfiguredHosts,
+  listGitHosts,
+  planGitSetup,
+  planGitUndo,
+} from '../../operations/configure-git.ts';
 import { chooseHelper, makeGitChange } from '../git-setup.ts';
 import { toShortHost } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
@@ -31,7 +36,7 @@ export function registerSetupGit(cli: Cli): void {
           output.document({ hosts: [] });
           return;
         }
-        const hosts = [...new Set(context.links.read().links.map(({ host }) => host))];
+        const hosts = [...new Set(context.links.read().links.flatMap(listGitHosts))];
         if (hosts.length === 0) {
           throw new NotFoundError('There are no links, so there is nothing that git could ask for.', {
             hint: 'Make one with: gitlink link PROVIDER',

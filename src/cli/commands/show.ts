@@ -1,7 +1,8 @@
 import { findAppWebhook } from '../../operations/apps/open-app.ts';
 import { findClientOf } from '../../operations/client-identity.ts';
-import { judgeScopes } from '../../operations/judge-scopes.ts';
+import { judgeScopes, toUsualCapabilities } from '../../operations/judge-scopes.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
+import { findNextStep } from '../../operations/next-step.ts';
 import { findOwnWebhooks } from '../../operations/remove-webhooks.ts';
 import { toPrintable } from '../../printable.ts';
 import { getProvider } from '../../providers/registry.ts';
@@ -34,13 +35,16 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
   if (!document) return [];
   const provider = getProvider(link.provider);
   const judgement =
-    provider && judgeScopes(provider, link.scopes, ['clone', 'webhooks'], link.credentialKind);
+    provider &&
+    judgeScopes(provider, link.scopes, toUsualCapabilities(link.credentialKind), link.credentialKind);
   const usage = readLastUsage(context.directories.state).get(link.id);
   const missing = judgement?.missing.map(({ scope }) => scope) ?? [];
+  const nextStep = findNextStep({ ...link, status: document.status });
   return [
     ['name', document.name],
     ['provider', `${document.flavour}${link.hostVersion === null ? '' : ` ${link.hostVersion}`}`],
     ['host', document.host],
+    ...(document.organization === null ? [] : [['organization', document.organization] as const]),
     [
       'account',
       `${describeAccount(document)}${document.account.id === null ? '' : ` (id ${document.account.id})`}`,
@@ -50,7 +54,7 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
       ? []
       : [['client', findClientOf(context.links.read(), link)?.clientId ?? ''] as const]),
     ['state', describeState(document)],
-    ...(document.status === 'unlinking' ? [['to finish', `gitlink unlink ${link.name}`] as const] : []),
+    ...(nextStep === null ? [] : [['next step', nextStep] as const]),
     ['checked', document.checkedAt ?? 'never'],
     ['expires', document.expiresAt ?? 'never'],
     ['scopes', link.scopes === null ? 'the host does not tell' : link.scopes.join(', ') || 'none'],

@@ -1,8 +1,11 @@
 import { exitCodes, UsageError } from '../../errors.ts';
 import { readLastUsage } from '../../store/usage-log.ts';
+import { isInstallation } from '../../operations/apps/open-app.ts';
+import { findLink } from '../../operations/find-link.ts';
+import { assertSameHost } from '../../operations/rotate-link.ts';
 import { planUnlink, unlink, type UnlinkStep } from '../../operations/unlink.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
-import { undoGitForHost } from '../git-setup.ts';
+import { undoGitFor } from '../git-setup.ts';
 import { toShortHost } from '../link-view.ts';
 import { openPage } from '../open-page.ts';
 import { createCommand, type Cli } from '../program.ts';
@@ -14,6 +17,7 @@ interface UnlinkFlags {
   readonly keepWebhooks?: boolean;
   readonly forget?: boolean;
   readonly uninstall?: boolean;
+  readonly via?: string;
   readonly dryRun?: boolean;
 }
 
@@ -49,6 +53,10 @@ export function registerUnlink(cli: Cli): void {
     .option('--revoke', 'end the credential at the host, also one that you made yourself')
     .option('--no-revoke', 'leave the credential alive at the host')
     .option('--uninstall', 'take the GitHub App off the account, for everybody')
+    .option(
+      '--via <link>',
+      'another link of the host that may end tokens (Azure DevOps, Bitbucket Data Center)',
+    )
     .option('--keep-webhooks', 'leave the webhooks')
     .option('--forget', 'delete locally only, without asking the host')
     .option('--dry-run', 'only show what would be done')
@@ -62,9 +70,9 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   const link = await session.chooseLink(name);
   if (flags.forget === true && flags.revoke === true)
     throw new UsageError('--forget asks the host nothing, so it cannot revoke.');
-  if (flags.uninstall === true && (link.method !== 'app' || flags.forget === true)) {
+  if (flags.uninstall === true && (!isInstallation(link) || flags.forget === true)) {
     throw new UsageError(
-      link.method === 'app'
+      isInstallation(link)
         ? '--forget asks the host nothing, so it cannot uninstall.'
         : `"${link.name}" is no App, so there is nothing to uninstall.`,
     );
@@ -78,6 +86,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
     keepWebhooks: flags.keepWebhooks === true,
     forget: flags.forget === true,
     uninstall: flags.uninstall === true,
+    via: findVia(session, link, flags.via),
     revoke: await chooseRevocation(session, link, flags),
   };
   const plan = planUnlink(context, link, request);
@@ -88,7 +97,7 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
   }
   await assertConfirmed(session, describePlan(link, plan));
   const { steps, remaining, endingPage, isGone } = await unlink(context, link, request, () =>
-    undoGitForHost(session, link.host),
+    undoGitFor(session, link),
   );
   reporter.clear();
   output.document({ link: link.name, steps, remaining });
@@ -103,6 +112,12 @@ async function run(session: Session, name: string | undefined, flags: UnlinkFlag
       : `"${link.name}" is still there. Try again, or delete it here only: gitlink unlink ${link.name} --forget`,
   );
   return steps.some(({ state }) => state === 'failed') ? exitCodes.partial : exitCodes.done;
+}
+
+function findVia({ context }: Session, link: LinkRecord, name: string | undefined): LinkRecord | null {
+  const via = name === undefined ? null : findLink(context.links.read(), name);
+  assertSameHost(link, via);
+  return via;
 }
 
 /** What a person pasted is theirs: it is ended only when they say so. */

@@ -8,7 +8,7 @@ import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
 import { toMintedCredential } from '../stored-credential.ts';
 import type { VerifiedCredential } from '../verify-credential.ts';
-import { openAppOf, type AppClient, type OpenApp } from './open-app.ts';
+import { isInstallation, openAppOf, type AppClient, type OpenApp } from './open-app.ts';
 
 /** What is there before a person goes to the page where the app is installed. */
 export interface KnownInstallations {
@@ -40,7 +40,7 @@ export function selectUnlinked(
 ): readonly Installation[] {
   const linked = new Set(
     records.links
-      .filter((link) => link.client === client.id && link.method === 'app')
+      .filter((link) => link.client === client.id && isInstallation(link))
       .map(({ account }) => account.id),
   );
   return installations.filter(({ id }) => !linked.has(id));
@@ -108,7 +108,7 @@ export async function verifyInstallation(
   return {
     provider,
     description,
-    credential: toMintedCredential([kept]),
+    credential: toMintedCredential(installationKind, [kept]),
     client: {
       identity: { id: client.clientId, secret: null },
       record: client,
@@ -132,7 +132,7 @@ export function toPendingCredential(
   return {
     provider,
     description,
-    credential: toMintedCredential([]),
+    credential: toMintedCredential(installationKind, []),
     client: {
       identity: { id: client.clientId, secret: null },
       record: client,

@@ -1,6 +1,5 @@
 import { AuthError, GitlinkError, isAuthError, NotFoundError, StorageError } from '../../errors.ts';
 import type { MintWish } from '../../providers/app-support.ts';
-import { installationKind } from '../../providers/provider.ts';
 import type { Secret } from '../../secret.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
@@ -12,10 +11,11 @@ import { whileReplacing } from '../renew-sign-in.ts';
 import { packCredential, toMintedCredential, unpackCredential } from '../stored-credential.ts';
 import type { CredentialSource } from '../credential-source.ts';
 import type { StoredCredential } from '../stored-credential.ts';
-import { openAppOf, requireApps, type AppContext, type OpenApp } from './open-app.ts';
+import { renewServiceToken } from './service-token.ts';
+import { isInstallation, openAppOf, requireApps, type AppContext, type OpenApp } from './open-app.ts';
 
 /** What minting needs of its surroundings: a part of every command's, and all that git's helper has. */
-export type MintContext = AppContext & Pick<OperationContext, 'signal' | 'withLock'>;
+export type MintContext = AppContext & Pick<OperationContext, 'signal' | 'withLock' | 'openNetwork'>;
 
 /** A new token is not known to all of a host's servers at once. */
 const settlingMs = 5_000;
@@ -63,14 +63,12 @@ export async function getMintedToken(
     const { link, kept } = await readKept(context, opened);
     const usable = refused === null ? kept : dropToken(kept, refused);
     const found = findKeptToken(usable, repository, context.clock.now());
-    if (found !== null && usable.length === kept.length) return withToken(usable, found);
-    const fresh =
-      found ??
-      (await mintFrom(context, await openAppOf(context, link), link, { repository, permissions: null }));
+    if (found !== null && usable.length === kept.length) return withToken(link, usable, found);
+    const fresh = found ?? (await mint(context, link, repository));
     const minted = keepToken(usable, fresh, context.clock.now());
     const vault = await context.openVault(link.storage);
-    await vault.write(link.credentialItem, packCredential(toMintedCredential(minted)));
-    return withToken(minted, fresh);
+    await vault.write(link.credentialItem, packCredential(toMintedCredential(link.credentialKind, minted)));
+    return withToken(link, minted, fresh);
   });
 }
 
@@ -84,7 +82,7 @@ export async function forgetMintedToken(
     const { link, kept } = await readKept(context, opened);
     const vault = await context.openVault(link.storage);
     const left = kept.filter((each) => each.repository !== repository);
-    await vault.write(link.credentialItem, packCredential(toMintedCredential(left)));
+    await vault.write(link.credentialItem, packCredential(toMintedCredential(link.credentialKind, left)));
   });
 }
 
@@ -126,6 +124,12 @@ export function requireInstallation(link: LinkRecord): string {
       hint: `When that is done: gitlink link --resume ${link.name}`,
     },
   );
+}
+
+/** A new token: of the app's installation, or of the program itself. */
+async function mint(context: MintContext, link: LinkRecord, repository: string | null): Promise<KeptToken> {
+  if (!isInstallation(link)) return renewServiceToken(context, link);
+  return mintFrom(context, await openAppOf(context, link), link, { repository, permissions: null });
 }
 
 async function mintFrom(
@@ -181,6 +185,10 @@ async function readKept(context: MintContext, opened: LinkRecord): Promise<KeptT
 }
 
 /** What is kept, with one of it as the token to use. */
-function withToken(minted: readonly KeptToken[], { token }: KeptToken): StoredCredential {
-  return { kind: installationKind, token, signIn: null, minted };
+function withToken(
+  { credentialKind: kind }: LinkRecord,
+  minted: readonly KeptToken[],
+  { token }: KeptToken,
+): StoredCredential {
+  return { kind, token, signIn: null, minted };
 }

@@ -1,6 +1,6 @@
 import { NotFoundError, StorageError, UnsupportedError } from '../../errors.ts';
 import type { AppAccess, AppIdentity, AppSupport } from '../../providers/app-support.ts';
-import type { HostDescription, Provider } from '../../providers/provider.ts';
+import { installationKind, type HostDescription, type Provider } from '../../providers/provider.ts';
 import type { AppRecord, ClientRecord, LinkRecord, Records, WebhookTarget } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { findClientOf } from '../client-identity.ts';
@@ -19,6 +19,14 @@ export interface OpenApp {
   readonly client: AppClient;
   readonly support: AppSupport;
   readonly access: AppAccess;
+}
+
+/** Whether a link is an installation of an app, or waits to be one. A token of one that a person pasted is a token. */
+export function isInstallation({
+  credentialKind,
+  method,
+}: Pick<LinkRecord, 'credentialKind' | 'method'>): boolean {
+  return credentialKind === installationKind && method === 'app';
 }
 
 /** @throws UnsupportedError for a provider that has no apps. */
@@ -48,7 +56,7 @@ export function requireAppOf(records: Records, link: LinkRecord): AppClient {
 
 /** The webhook of the app that a link is an installation of; null where there is none. */
 export function findAppWebhook(records: Records, link: LinkRecord): WebhookTarget | null {
-  const client = link.method === 'app' ? findClientOf(records, link) : null;
+  const client = isInstallation(link) ? findClientOf(records, link) : null;
   return isApp(client) ? client.app.webhook : null;
 }
 

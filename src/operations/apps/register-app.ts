@@ -1,9 +1,10 @@
-import { InternalError } from '../../errors.ts';
+import { AuthError, InternalError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import { registerAppByBrowser } from '../../oauth/app-registration.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
+import type { Capability } from '../../providers/provider.ts';
 import type { AppDescription } from '../../providers/app-support.ts';
-import type { Storage } from '../../store/link-schema.ts';
+import type { Records, Storage } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { openAnonymous } from '../open-anonymous.ts';
 import type { RecognisedHost } from '../recognise-host.ts';
@@ -15,6 +16,7 @@ export interface AppWish {
   /** The organization that shall own it; null for the person's own account. */
   readonly organization: string | null;
   readonly isPublic: boolean;
+  readonly capabilities: readonly Capability[];
   /** Null for an app without a webhook; events in gitlink's words. */
   readonly webhook: { readonly url: string; readonly events: readonly string[] } | null;
   readonly caFile: string | null;
@@ -44,6 +46,7 @@ export async function registerApp(
   const support = requireApps(provider);
   const { host } = description;
   const { organization, isPublic } = wish;
+  const name = `gitlink-${context.random.bytes(4).toString('hex')}`;
   const events = wish.webhook === null ? [] : toNativeEvents(provider, support.events, wish.webhook.events);
   const kept: AppClient[] = [];
   await registerAppByBrowser({
@@ -56,11 +59,12 @@ export async function registerApp(
     timeoutMs: wish.timeoutMs,
     toForm: ({ redirectUri, state }) => ({
       ...support.toRegistrationForm(host, {
-        name: `gitlink-${context.random.bytes(4).toString('hex')}`,
+        name,
         organization,
         isPublic,
         redirectUri,
         state,
+        capabilities: wish.capabilities,
         webhook: wish.webhook === null ? null : { url: wish.webhook.url, events },
       }),
       title: `Your browser goes on to ${toDisplayHost(host)}`,
@@ -68,18 +72,44 @@ export async function registerApp(
     }),
     settle: async (code) => {
       const http = await openAnonymous(context, provider, host, wish.caFile);
+      // Whoever dies between the exchange and the store leaves an App whose key nobody has: this says which.
+      const item = nameRegistration(host, name);
+      await context.links.change((records) => beginRegistration(records, item, storage, context.clock.now()));
       const created = await support.redeem(http, host, code);
       const { webhookSecret, key, clientSecret } = created;
       const webhook =
         wish.webhook === null || webhookSecret === null ? null : { ...wish.webhook, secret: webhookSecret };
       const app = { provider: provider.id, host, description: created, key, clientSecret, webhook };
       kept.push(await keepApp(context, storage, app));
+      await context.links.change((records) => endRegistration(records, item));
+      assertOwner(created, organization);
       return support.installPage(created.pageUrl);
     },
   });
   const [client] = kept;
   if (client) return client;
   throw new InternalError('A registration ended without an App.');
+}
+
+/** How an unfinished registration stands among the intentions: a crash leaves it there for people to read. */
+function nameRegistration(host: string, name: string): string {
+  return `app-registration.${name}.${new URL(host).host}`;
+}
+
+function beginRegistration(records: Records, item: string, storage: Storage, createdAt: number): Records {
+  return { ...records, intents: [...records.intents, { item, storage, createdAt }] };
+}
+
+function endRegistration(records: Records, item: string): Records {
+  return { ...records, intents: records.intents.filter((intent) => intent.item !== item) };
+}
+
+/** It is kept by now: its key cannot be had again. But nobody goes on with it who wanted another. */
+function assertOwner({ owner, slug }: AppDescription, organization: string | null): void {
+  if (organization === null || owner?.toLowerCase() === organization.toLowerCase()) return;
+  throw new AuthError(`The App ${slug} belongs to ${owner ?? 'nobody known'}, not to ${organization}.`, {
+    hint: 'If you made it and want it: run the command again without --org. If not: gitlink client list, gitlink client remove',
+  });
 }
 
 /**

@@ -1,0 +1,8 @@
+import type { AuditSupport } from './audit-support.ts';
+import { audit as gitea } from './gitea/audit.ts';
+import { audit as github } from './github/audit.ts';
+import { audit as gitlab } from './gitlab/audit.ts';
+import type { ProviderId } from './provider.ts';
+
+/** What each provider knows for an audit; apart from the registry, because nothing else loads it. */
+export const auditSupports: Readonly<Partial<Record<ProviderId, AuditSupport>>> = { gitea, github, gitlab };
