@@ -34,6 +34,10 @@ export async function runCredentialHelper(args: readonly string[]): Promise<void
       const { forgetForGit } = await import('./operations/helper-renewal.ts');
       await forgetForGit(machine, link, repository);
     },
+    lookUp: async (link, repository) => {
+      const { lookUpForGit } = await import('./operations/helper-renewal.ts');
+      return lookUpForGit(machine, link, repository);
+    },
     markRefused: async (link) => {
       const { markRefused } = await import('./operations/helper-storage.ts');
       return markRefused(directories, link);

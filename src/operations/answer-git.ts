@@ -9,7 +9,7 @@ import { gitAccesses } from '../providers/git-registry.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { ListedRepository } from '../store/repository-list.ts';
-import { chooseLink, findRepositoryName } from './choose-link.ts';
+import { chooseLink, findRepositoryName, listUnsure } from './choose-link.ts';
 import { isRefreshDue } from '../oauth/token-set.ts';
 import { installationKind } from '../providers/provider.ts';
 import { findKeptToken } from './minted-tokens.ts';
@@ -40,6 +40,11 @@ export interface GitQuestion {
   mint(link: LinkRecord, repository: string | null): Promise<StoredCredential>;
   /** Forgets a minted token that a server refused, by the repository that it was for. */
   forgetMinted(link: LinkRecord, repository: string | null): Promise<void>;
+  /**
+   * Asks the host about one repository that a restricted link does not know by that name, and keeps what it says.
+   * @returns whether the link may be used for it.
+   */
+  lookUp(link: LinkRecord, repository: string): Promise<boolean>;
   /** Notes the hand-out. */
   recordUse(link: LinkRecord, path: string | null): void;
   /** Marks a link whose credential a server refused. */
@@ -74,8 +79,9 @@ export async function answerGit(question: GitQuestion): Promise<GitReply> {
 }
 
 async function get(question: GitQuestion, request: CredentialRequest): Promise<GitReply> {
-  const chosen = choose(question, request);
-  if (!('link' in chosen)) return chosen;
+  const first = choose(question, request);
+  const chosen = 'link' in first ? first : await chooseAgain(question, request, first);
+  if (!('link' in chosen)) return chosen.reply;
   const { link } = chosen;
   if (link.expiresAt !== null && link.expiresAt <= question.now()) {
     const date = new Date(link.expiresAt).toISOString().slice(0, 10);
@@ -171,7 +177,23 @@ async function erase(question: GitQuestion, request: CredentialRequest): Promise
   return silence;
 }
 
-type Choice = { readonly link: LinkRecord } | GitReply;
+type Choice = { readonly link: LinkRecord } | Miss;
+
+/** No link answers. */
+interface Miss {
+  readonly reply: GitReply;
+  /** Links that may be right once the host has said what the repository is. */
+  readonly unsure: readonly LinkRecord[];
+}
+
+/** Asks once about a name that a restriction does not know: the repository may have got it since it was listed. */
+async function chooseAgain(question: GitQuestion, request: CredentialRequest, miss: Miss): Promise<Choice> {
+  for (const link of miss.unsure) {
+    const repository = findRepositoryName(link, request.path);
+    if (repository !== null && (await question.lookUp(link, repository))) return choose(question, request);
+  }
+  return miss;
+}
 
 function choose(question: GitQuestion, request: CredentialRequest): Choice {
   const surroundings = {
@@ -182,7 +204,8 @@ function choose(question: GitQuestion, request: CredentialRequest): Choice {
   const { chosen, candidates, reason } = chooseLink(request, surroundings);
   if (chosen) return { link: chosen };
   // Nothing to say about hosts and accounts that are not gitlink's.
-  return candidates.some(({ isOfAccount }) => isOfAccount) ? refuse(reason) : silence;
+  const reply = candidates.some(({ isOfAccount }) => isOfAccount) ? refuse(reason) : silence;
+  return { reply, unsure: listUnsure(candidates) };
 }
 
 function refuse(reason: string): GitReply {

@@ -274,6 +274,21 @@ function toBasePath(host: string): string {
 }
 
 /**
+ * Links whose restriction may contain a repository under a name that they do not know yet: one that was renamed, or
+ * that lies in a project.
+ */
+export function listUnsure(candidates: readonly Candidate[]): readonly LinkRecord[] {
+  return candidates
+    .filter(({ isOfAccount, fits, link }) => isOfAccount && !fits && link.status !== 'unlinking')
+    .map(({ link }) => link)
+    .filter(({ restriction, provider }) => {
+      if (restriction.mode === 'unrestricted') return false;
+      const isKnownById = restriction.repositories.some(({ id }) => id !== '');
+      return isKnownById || gitAccesses[provider]?.hasHiddenProjects === true;
+    });
+}
+
+/**
  * Whether a link may be used for a repository, by its name and by what the link has listed.
  *
  * @param fullName - As `OWNER/NAME`.

@@ -24,6 +24,7 @@ export interface HelperSurroundings {
   readonly renew: GitQuestion['renew'];
   readonly mint: GitQuestion['mint'];
   readonly forgetMinted: GitQuestion['forgetMinted'];
+  readonly lookUp: GitQuestion['lookUp'];
 }
 
 const keychainDeadlineMs = 3_000;
@@ -67,6 +68,7 @@ export function createGitQuestion(
     renew: surroundings.renew,
     mint: surroundings.mint,
     forgetMinted: surroundings.forgetMinted,
+    lookUp: surroundings.lookUp,
     end: () => keychain?.abandon(),
   };
 }
@@ -108,6 +110,10 @@ export async function replyToGit(
     renew(link, credential, isRefused) {
       restartDeadline(renewalDeadlineMs);
       return question.renew(link, credential, isRefused);
+    },
+    lookUp(link, repository) {
+      restartDeadline(renewalDeadlineMs);
+      return question.lookUp(link, repository);
     },
     mint(link, repository) {
       restartDeadline(renewalDeadlineMs);

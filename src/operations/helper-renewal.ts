@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { GitlinkError } from '../errors.ts';
 import { createHostClient } from '../http/create-host-client.ts';
 import { createTransport } from '../http/transport.ts';
 import type { OAuthNetwork } from '../oauth/oauth-client.ts';
@@ -7,13 +8,16 @@ import { systemClock, systemRandom, type Directories } from '../runtime.ts';
 import { createLinkStore } from '../store/link-store.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import type { WithLock } from '../store/process-lock.ts';
+import { addToRepositoryList } from '../store/repository-list.ts';
 import { createKeychainVault } from '../vault/keychain-vault.ts';
 import { findItemLengthLimit } from '../vault/keychain.ts';
 import type { Vault } from '../vault/vault.ts';
-import { forgetMintedToken, getMintedToken, type MintContext } from './apps/mint-token.ts';
+import { forgetMintedToken, getMintedToken } from './apps/mint-token.ts';
 import { createRenewedSource } from './credential-source.ts';
+import { openLink, type AccessContext } from './host-access.ts';
+import { allows } from './restriction.ts';
 import { openFileVault, openLocks } from './helper-storage.ts';
-import { renewSignIn, type RenewalContext } from './renew-sign-in.ts';
+import { renewSignIn } from './renew-sign-in.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
 export interface HelperMachine {
@@ -27,6 +31,8 @@ const keychainDeadlineMs = 3_000;
 const requestTimeoutMs = 20_000;
 /** With two exchanges and a pause after it, it fits into the helper's own deadline: no exchange is begun in vain. */
 const lockWaitMs = 30_000;
+/** Whether a repository is inside of a restriction is asked once, and quickly. */
+const lookUpLimitMs = 8_000;
 
 /**
  * Renews a sign-in while git waits for its helper. Ctrl-C reaches the helper, too, and is not heard until the new
@@ -75,7 +81,37 @@ export function forgetForGit(
   return forgetMintedToken(createRenewalContext(machine), link, repository);
 }
 
-function createRenewalContext(machine: HelperMachine): RenewalContext & MintContext {
+/**
+ * Asks the host about one repository while git waits, and keeps what it says.
+ *
+ * @returns whether the link may be used for it; false too where the host does not answer in time.
+ */
+export async function lookUpForGit(
+  machine: HelperMachine,
+  link: LinkRecord,
+  repository: string,
+): Promise<boolean> {
+  try {
+    const { provider, access } = await openLink(
+      createRenewalContext(machine),
+      link,
+      AbortSignal.timeout(lookUpLimitMs),
+    );
+    const found = await provider.findRepository(access, repository);
+    if (found === null || !allows(link.restriction, found)) return false;
+    const { id, project = null } = found;
+    // Under the name that git asks by: the host may know it by a newer one.
+    addToRepositoryList(machine.directories.state, link.id, { id, fullName: repository, project });
+    return true;
+  } catch (error) {
+    // What the person is told then is that the repository is outside of the restriction, and how to list anew.
+    if (error instanceof GitlinkError || (error instanceof Error && error.name === 'TimeoutError'))
+      return false;
+    throw error;
+  }
+}
+
+function createRenewalContext(machine: HelperMachine): AccessContext {
   const { directories, env } = machine;
   const lock = openLocks(directories);
   const withLock: WithLock = (name, work, limitMs) =>

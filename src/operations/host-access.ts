@@ -6,13 +6,17 @@ import type { HostAccess, HostDescription, Provider } from '../providers/provide
 import type { LinkRecord } from '../store/link-schema.ts';
 import { updateLink } from './change-link.ts';
 import { findClientOf, readClientIdentity } from './client-identity.ts';
-import type { OperationContext } from './context.ts';
+import type { MintContext } from './apps/mint-token.ts';
 import { describeHost } from './describe-host.ts';
 import { createSource, type CredentialSource } from './credential-source.ts';
 import { findPacing } from './open-anonymous.ts';
+import type { RenewalContext } from './renew-sign-in.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertServesApi } from './verify-git-credential.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
+
+/** What opening a link needs of its surroundings: a part of every command's, and all that git's helper has. */
+export type AccessContext = MintContext & RenewalContext;
 
 /** A link with the way to its host. */
 export interface OpenLink {
@@ -33,7 +37,7 @@ export interface AccessOptions {
 
 /** Makes the way to a host for a credential that need not be stored yet. */
 export async function openAccess(
-  context: OperationContext,
+  context: AccessContext,
   provider: Provider,
   description: HostDescription,
   source: CredentialSource,
@@ -81,7 +85,7 @@ export async function openAccess(
  * @throws ForbiddenError for a link that is being unlinked.
  */
 export async function openLink(
-  context: OperationContext,
+  context: AccessContext,
   link: LinkRecord,
   signal?: AbortSignal,
 ): Promise<OpenLink> {
@@ -95,7 +99,7 @@ export async function openLink(
 
 /** Opens a link whose credential has been read already. */
 export async function openLinkWith(
-  context: OperationContext,
+  context: AccessContext,
   link: LinkRecord,
   stored: StoredCredential,
   signal?: AbortSignal,
@@ -105,7 +109,7 @@ export async function openLinkWith(
 
 /** Opens a link with a credential from elsewhere, such as one that is not to be renewed. */
 export async function openLinkFrom(
-  context: OperationContext,
+  context: AccessContext,
   link: LinkRecord,
   source: CredentialSource,
   signal?: AbortSignal,
@@ -135,7 +139,7 @@ function toBudgetKey({ account, credentialItem }: LinkRecord): string {
  * @throws AuthError when the credential is refused; whatever else the work, or asking again, threw.
  */
 export async function whileTrusted<T>(
-  context: OperationContext,
+  context: AccessContext,
   link: LinkRecord,
   work: () => Promise<T>,
 ): Promise<T> {

@@ -46,7 +46,7 @@ export async function* listAllowedRepositories(
  */
 async function refreshRepositoryList(context: OperationContext, link: LinkRecord): Promise<void> {
   const provider = requireProvider(link);
-  if (provider.hasHiddenProjects !== true || link.restriction.mode === 'unrestricted') return;
+  if (provider.git.hasHiddenProjects !== true || link.restriction.mode === 'unrestricted') return;
   context.reporter.status('Listing the repositories of the restriction…');
   const repositories = listAllowedRepositories(context, link, { namespace: null, search: null });
   for await (const repository of repositories) context.reporter.status(`Listing ${repository.fullName}…`);

@@ -17,7 +17,10 @@ export function allows(
   if (restriction.mode === 'unrestricted') return true;
   return (
     restriction.namespaces.some((namespace) => isInNamespace(repository, namespace)) ||
-    restriction.repositories.some(({ id }) => id === repository.id)
+    restriction.repositories.some((allowed) =>
+      // Some are known as the person wrote them alone.
+      allowed.id === '' ? isSameOrBelow(repository.fullName, allowed.fullName) : allowed.id === repository.id,
+    )
   );
 }
 

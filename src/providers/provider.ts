@@ -256,6 +256,8 @@ export interface GitAccess {
   readonly layout: 'plain' | 'scm' | 'azure';
   /** Whether the host tells `Acme` from `acme` in paths. */
   readonly caseSensitive: boolean;
+  /** Whether repositories lie in projects that their paths do not show, so that only a list tells. */
+  readonly hasHiddenProjects?: boolean;
   /** Whether user names in URLs say nothing about the account there. */
   readonly ignoresUsernames?: boolean;
   toGitCredential(credential: Credential, account: Account): GitCredential;
@@ -288,8 +290,6 @@ export interface Provider {
   readonly pacing: Pacing;
   /** The same for a host of its own kind; absent where one pacing fits all. */
   pacingOf?(host: string): Pacing;
-  /** Whether repositories lie in projects that their paths do not show, so that only a list tells. */
-  readonly hasHiddenProjects?: boolean;
   /** What each capability needs, in the host's scope names. */
   readonly scopes: ScopeTable;
   /** The same for a kind of credential that has words of its own; null for the usual ones. */

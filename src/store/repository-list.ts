@@ -44,6 +44,14 @@ export function writeRepositoryList(
   );
 }
 
+/** Adds what the host has just said of one repository; what was known of it under another name goes. */
+export function addToRepositoryList(stateDirectory: string, linkId: string, added: ListedRepository): void {
+  const others = readRepositoryList(stateDirectory, linkId).filter(
+    ({ id, fullName }) => id !== added.id && fullName !== added.fullName,
+  );
+  writeRepositoryList(stateDirectory, linkId, [...others, added]);
+}
+
 export function removeRepositoryList(stateDirectory: string, linkId: string): void {
   rmSync(toPath(stateDirectory, linkId), { force: true });
 }

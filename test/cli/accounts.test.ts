@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GiteaSimulator } from '../simulators/gitea/server.ts';
+import { renameRepository } from '../simulators/gitea/world.ts';
 import { askHelper, changeLinks, toRequest } from '../support/ask-git.ts';
 import { addToken, startGitea, usualScopes } from '../support/linked.ts';
 import { createSandbox, type Sandbox } from '../support/sandbox.ts';
@@ -127,12 +128,8 @@ describe('several accounts at one host', () => {
   test('C6: a name that another repository has taken gets nothing, once that was listed', async () => {
     const accounts = await createTwoAccounts({ ada: ['--repo', 'ada/site'] });
     const { sandbox, gitea } = accounts;
-    const repositories = [...gitea.state.repositories.values()];
-    const [site, notes] = ['site', 'notes'].map((name) => repositories.find((each) => each.name === name));
-    if (site && notes) {
-      Object.assign(site, { name: 'page' });
-      Object.assign(notes, { name: 'site' });
-    }
+    renameRepository(gitea.state, 'ada/site', 'ada/page');
+    renameRepository(gitea.state, 'ada/notes', 'ada/site');
     await sandbox.run(['restrict', 'bob', 'bob']);
     await sandbox.run(['repos', 'ada']);
     expect(await whoAnswers(accounts, `${gitea.url}/ada/site.git`)).toBe(null);

@@ -157,14 +157,18 @@ describe('a restriction at Bitbucket Cloud', () => {
     },
   );
 
-  test('a list that is lost answers nothing for a project, until it is made again', async () => {
+  test('a list that is lost costs a question about each repository, until it is made again', async () => {
     const linked = await createLinkedBitbucket({ link: ['--namespace', 'acme/API'] });
     const [link] = readLinks(linked.sandbox);
     const list = join(linked.sandbox.stateDirectory, `repositories-${String(link?.['id'])}.json`);
     for (const spoil of [() => writeFileSync(list, '{"version":1,"repositories"'), () => rmSync(list)]) {
       expect(existsSync(list)).toBe(true);
       spoil();
+      const noAnswer = linked.bitbucket.faults.add({ path: /repositories/, fault: { kind: 'cut' } });
       await expectAnswered(linked, 'acme/api', false);
+      noAnswer();
+      await expectAnswered(linked, 'acme/api');
+      await expectAnswered(linked, 'acme/site', false);
       expect(await linked.sandbox.run(['repos'])).toMatchObject({ exitCode: 0 });
       await expectAnswered(linked, 'acme/api');
     }

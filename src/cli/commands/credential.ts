@@ -1,7 +1,7 @@
 import { readChunks } from '../../git/read-chunks.ts';
 import { createGitQuestion, replyToGit } from '../../operations/git-question.ts';
 import { markRefused, readVaultItem } from '../../operations/helper-storage.ts';
-import { forgetForGit, mintForGit, renewForGit } from '../../operations/helper-renewal.ts';
+import { forgetForGit, lookUpForGit, mintForGit, renewForGit } from '../../operations/helper-renewal.ts';
 import { version } from '../version.ts';
 import { createCommand, type Cli } from '../program.ts';
 
@@ -22,6 +22,7 @@ export function registerCredential(cli: Cli): void {
             readVaultItem(directories, runtime.env, link, passphraseFile),
           renew: (link, credential, isRefused) => renewForGit(machine, link, credential, isRefused),
           mint: (link, repository) => mintForGit(machine, link, repository),
+          lookUp: (link, repository) => lookUpForGit(machine, link, repository),
           forgetMinted: (link, repository) => forgetForGit(machine, link, repository),
           markRefused: (link) => markRefused(directories, link),
         });

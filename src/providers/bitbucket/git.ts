@@ -14,6 +14,7 @@ export const apiTokenKind = 'api-token';
 export const bitbucketGit: GitAccess = {
   layout: 'plain',
   caseSensitive: false,
+  hasHiddenProjects: true,
   ignoresUsernames: true,
   toGitCredential: ({ kind, token }) => ({
     username: kind === apiTokenKind ? 'x-bitbucket-api-token-auth' : 'x-token-auth',

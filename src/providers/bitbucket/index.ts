@@ -37,7 +37,6 @@ export const bitbucketProvider: Provider = {
   findRepository,
   toAuthorization,
   git: bitbucketGit,
-  hasHiddenProjects: true,
   tokenPage: toTokenPage,
   credentialPage: ({ host }, account, kind) => toCredentialPage(host, account, kind),
   tokenVariables: ['BITBUCKET_TOKEN'],
