@@ -2,6 +2,7 @@ import { GitlinkError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
 import type { Webhook, WebhookAdmin, WebhookPlace } from '../providers/provider.ts';
 import type { LedgerEntry } from '../store/webhook-ledger.ts';
+import type { WebhookReading, WebhookReadings } from '../store/webhook-readings.ts';
 import type { OpenLink } from './host-access.ts';
 import type { Target } from './webhook-target.ts';
 
@@ -37,6 +38,8 @@ export interface PlanQuestion {
   readonly secretItem: string | null;
   /** The URL of the run before, which a lost hook of it has. */
   readonly earlierUrl: string | null;
+  /** What an unfinished rotation has read; null where every place is to be asked. */
+  readonly readings: WebhookReadings | null;
 }
 
 export function toPlaceKey(place: WebhookPlace): string {
@@ -48,7 +51,8 @@ export function toPlaceLabel(place: WebhookPlace): string {
 }
 
 /**
- * Reads the hooks of one place and decides what has to happen there.
+ * Reads the hooks of one place and decides what has to happen there. What an unfinished rotation has read and not
+ * begun to change, or has confirmed, is not asked for again.
  *
  * @throws AuthError when the host no longer accepts the credential; other refusals become a skip.
  */
@@ -56,13 +60,56 @@ export async function planPlace(question: PlanQuestion, place: WebhookPlace): Pr
   const refusal = findRefusal(place);
   if (refusal !== null) return skip(place, refusal, false);
   try {
-    return decide(question, place, await question.admin.list(question.open.access, place));
+    return resume(question, place) ?? decide(question, place, await read(question, place));
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code === 'auth' || error.code === 'cancelled') throw error;
     // Who owns a namespace is learnt by asking; a repository was listed as one whose webhooks may be managed.
-    const isExpected = place.level === 'namespace' && ['forbidden', 'notFound'].includes(error.code);
-    return skip(place, describeFault(error), !isExpected);
+    const reason = describeFault(error);
+    const isRefusal = ['forbidden', 'notFound'].includes(error.code);
+    if (isRefusal) question.readings?.record(toPlaceKey(place), { hooks: [], ids: [], refusal: reason });
+    return skip(place, reason, !(isRefusal && place.level === 'namespace'));
   }
+}
+
+async function read(question: PlanQuestion, place: WebhookPlace): Promise<WebhookReading> {
+  const { admin, open, target, earlierUrl, readings, ledger } = question;
+  const all = await admin.list(open.access, place);
+  const key = toPlaceKey(place);
+  const knownId = ledger.get(key)?.hookId;
+  const hooks = all.filter(({ id, url }) => id === knownId || url === target.url || url === earlierUrl);
+  const reading = { hooks, ids: all.map(({ id }) => id), refusal: null };
+  if (hooks.every(({ settings }) => isPlain(settings))) readings?.record(key, reading);
+  return reading;
+}
+
+/** Whether an adapter's settings of a hook hold nothing that must not be written down, as far as their names tell. */
+function isPlain(settings: unknown): boolean {
+  if (typeof settings !== 'object' || settings === null) return true;
+  return Object.entries(settings).every(([name, value]) => {
+    const isEmpty = value === '' || value === null || typeof value === 'boolean';
+    return (isEmpty || !/auth|secret|token|password|credential|header/i.test(name)) && isPlain(value);
+  });
+}
+
+/** What follows from the rotation that did not come to its end, if it tells. */
+function resume(question: PlanQuestion, place: WebhookPlace): PlannedWebhook | null {
+  const { readings, ledger, secretItem, target } = question;
+  const key = toPlaceKey(place);
+  const reading = readings?.take(key) ?? null;
+  if (reading === null) return null;
+  if (reading.refusal !== null) return skip(place, reading.refusal, place.level !== 'namespace');
+  const entry = ledger.get(key);
+  if (entry === undefined || secretItem === null || entry.secretItem !== secretItem) {
+    return decide(question, place, reading);
+  }
+  if (entry.state !== 'confirmed' || entry.hookId === null) return null;
+  const hook = { id: entry.hookId, url: target.url, events: target.nativeEvents, active: true };
+  return {
+    ...skip(place, '', false),
+    action: 'unchanged',
+    reason: null,
+    hook: { ...hook, name: null, settings: {} },
+  };
 }
 
 /** What the list of repositories already tells, so that no call is needed. */
@@ -88,7 +135,7 @@ function skip(place: WebhookPlace, reason: string, isFault: boolean): PlannedWeb
 }
 
 /** Decides by what is there and what the journal knows. */
-function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Webhook[]): PlannedWebhook {
+function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: WebhookReading): PlannedWebhook {
   const { admin, target, mode, open } = question;
   const entry = question.ledger.get(toPlaceKey(place));
   const known = hooks.filter((hook) => hook.id === entry?.hookId);
@@ -106,7 +153,7 @@ function decide(question: PlanQuestion, place: WebhookPlace, hooks: readonly Web
     key: toPlaceKey(place),
     label: toPlaceLabel(place),
     isFault: false,
-    before: hooks.map(({ id }) => id),
+    before: ids,
   };
   const others = (count: number): string | null =>
     count === 0 ? null : `${count} other hook${count === 1 ? '' : 's'} of this URL not made by gitlink`;

@@ -1,8 +1,8 @@
 /** New space that is enough for any work here; V8 would let it grow to 32 MB, in Node 24 to more than 100 MB. */
-const newSpaceLimitBytes = 6 * 1_048_576;
+const newSpaceLimitBytes = 4 * 1_048_576;
 /** How much the old space may grow beyond what was alive, in percent. V8's own answer is several hundred. */
 const oldSpaceGrowth = 20;
-const checkInterval = 64;
+const checkInterval = 16;
 
 /**
  * Keeps the heap near to what is alive, for work that makes garbage by the thousand: left alone, V8 holds the 20 MB

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UnreachableError } from '../../src/errors.ts';
-import { fetchCountedPages, followLinkPages, type CountedPage } from '../../src/http/paging.ts';
+import { fetchCountedPages, followLinkPages, readInOrder, type CountedPage } from '../../src/http/paging.ts';
 import type { HostRequest } from '../../src/http/host-client.ts';
 import { route } from '../../src/http/route.ts';
 import { canary, catchError, createTestClient, sendJson, startServer, type TestServer } from './http-kit.ts';
@@ -209,6 +209,41 @@ describe('linked pages', () => {
       await collect(followLinkPages(client, first, { countItems })).catch((error: unknown) => error),
     ).toBeInstanceOf(UnreachableError);
     expect(calls).toBe(10_002);
+  });
+});
+
+describe('parts of a list', () => {
+  const read = async (part: number): Promise<readonly number[]> => {
+    // The later ones are ready first.
+    for (let turn = 10; turn > part; turn -= 1) await new Promise((resolve) => setImmediate(resolve));
+    if (part === 7) throw new Error('part 7');
+    return part === 3 ? [] : [part * 10, part * 10 + 1];
+  };
+
+  it('are read side by side, so many at a time, and handed on in their order', async () => {
+    let underWay = 0;
+    let most = 0;
+    const counted = async (part: number): Promise<readonly number[]> => {
+      most = Math.max(most, ++underWay);
+      const items = await read(part);
+      underWay -= 1;
+      return items;
+    };
+    expect(await collect(readInOrder([1, 2, 3, 4, 5], counted, 3))).toEqual([10, 11, 20, 21, 40, 41, 50, 51]);
+    expect(most).toBe(3);
+  });
+
+  it('fail where their turn comes, and not for a reader who left before', async () => {
+    const seen: number[] = [];
+    const all = (async () => {
+      for await (const item of readInOrder([5, 6, 7, 8], read, 4)) seen.push(item);
+    })();
+    expect((await catchError(all)).message).toBe('part 7');
+    expect(seen).toEqual([50, 51, 60, 61]);
+    for await (const item of readInOrder([6, 7], read, 2)) {
+      expect(item).toBe(60);
+      break;
+    }
   });
 });
 

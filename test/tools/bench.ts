@@ -4,20 +4,17 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { emptyRecords, type LinkRecord, type Records } from '../../src/store/link-schema.ts';
 import { findMissingPrograms, startKeyring, startSession } from '../support/secret-service.ts';
+import { measureHosts } from './bench-hosts.ts';
+import { findMedian, printRow, type Row } from './bench-table.ts';
 
 /**
- * `npm run bench`: the bars of the design, measured with real processes. Every figure is a ratio of medians
- * against something that ran in turn with it, so that a busy machine slows both.
+ * `npm run bench [PART…]`: the bars of the design, measured with real processes. The figures of `start` and `helper`
+ * are ratios of medians against something that ran in turn with it, so that a busy machine slows both; those of
+ * `hosts` are parts of what the design allows, from simulators that take their time, and want a machine at rest.
  *
  * Other Nodes: `GITLINK_TEST_NODES`, paths separated by colons. Rounds: `GITLINK_BENCH_ROUNDS`, default 40.
+ * 64 processes at expiry are counted by `npm run campaign refresh`, the faults of bulk work by `npm run campaign webhooks`.
  */
-
-interface Row {
-  readonly what: string;
-  readonly ratio: number | null;
-  readonly bar: number | null;
-  readonly detail: string;
-}
 
 interface Program {
   readonly command: string;
@@ -55,11 +52,6 @@ function measureInTurn(programs: readonly Program[]): number[] {
     });
   }
   return durations.map(findMedian);
-}
-
-function findMedian(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function toRow(what: string, bar: number | null, ours: number, reference: number): Row {
@@ -191,39 +183,71 @@ new Entry('gitlink', 'credential.link-0.bench', { linux: { store: 'secret-servic
   if (status !== 0) throw new Error(`The keychain cannot be written: ${stderr}`);
 }
 
-function print(rows: readonly Row[]): void {
-  for (const { what, ratio, bar, detail } of rows) {
-    const figure = ratio === null ? '     -' : ratio.toFixed(2).padStart(6);
-    const verdict = bar === null || ratio === null ? '' : ratio <= bar ? `meets ${bar}` : `MISSES ${bar}`;
-    process.stdout.write(`${figure}  ${verdict.padEnd(12)}  ${what.padEnd(52)}  ${detail}\n`);
-  }
+/** Programs of the same kind, as far as they are installed. */
+function measurePeers(home: string): Row[] {
+  const env = { HOME: home, PATH: process.env['PATH'] ?? '' };
+  const isInstalled = (name: string): boolean => spawnSync(name, ['--version'], { env }).error === undefined;
+  return ['gh', 'glab', 'git-credential-oauth'].filter(isInstalled).map((name) => {
+    const [ours = Number.NaN, theirs = Number.NaN] = measureInTurn([
+      { command: process.execPath, args: [join(project, 'bin/gitlink.js'), '--version'], env, expected: '.' },
+      { command: name, args: ['--version'], env, expected: '' },
+    ]);
+    return toRow(`--version, beside ${name}`, null, ours, theirs);
+  });
 }
 
-async function main(): Promise<void> {
+function inHome<T>(work: (home: string) => T): T {
   const home = mkdtempSync(join(tmpdir(), 'gitlink-bench-'));
   try {
-    writeRecords(home, 100);
-    print(nodes.flatMap((node) => measureStart(home, resolve(node))));
-    const missing = findMissingPrograms();
-    if (missing.length > 0) {
-      process.stdout.write(`keychain not measured: ${missing.join(', ')} missing\n`);
-    } else {
-      const session = await startSession();
-      const stopKeyring = await startKeyring(session, 'unlocked');
-      try {
-        storeSecret(session.env);
-        // What a person has; a hundred links are an admin's.
-        writeRecords(home, 5);
-        print(nodes.flatMap((node) => measureHelper(home, session.env, resolve(node))));
-      } finally {
-        await stopKeyring();
-        await session.stop();
-      }
-    }
-    print(measurePackage());
+    return work(home);
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
 }
 
-await main();
+function measureStarts(): Row[] {
+  return inHome((home) => {
+    writeRecords(home, 100);
+    return [...nodes.flatMap((node) => measureStart(home, resolve(node))), ...measurePeers(home)];
+  });
+}
+
+async function measureHelpers(): Promise<Row[]> {
+  const session = await startSession();
+  const stopKeyring = await startKeyring(session, 'unlocked');
+  try {
+    storeSecret(session.env);
+    return inHome((home) => {
+      // What a person has; a hundred links are an admin's.
+      writeRecords(home, 5);
+      return nodes.flatMap((node) => measureHelper(home, session.env, resolve(node)));
+    });
+  } finally {
+    await stopKeyring();
+    await session.stop();
+  }
+}
+
+const missing = findMissingPrograms();
+
+const parts: Readonly<Record<string, () => Iterable<Row> | AsyncIterable<Row> | Promise<Iterable<Row>>>> = {
+  start: measureStarts,
+  helper: () => (missing.length === 0 ? measureHelpers() : []),
+  hosts: () => measureHosts(missing.length === 0 ? 'keychain' : 'file'),
+  package: measurePackage,
+};
+
+async function main(names: readonly string[]): Promise<void> {
+  if (missing.length > 0) {
+    process.stdout.write(
+      `No keychain (${missing.join(', ')} missing): its figures are left out, those of memory too high.\n`,
+    );
+  }
+  for (const name of names.length > 0 ? names : Object.keys(parts)) {
+    const part = parts[name];
+    if (!part) throw new Error(`There is no part "${name}"; there are: ${Object.keys(parts).join(', ')}`);
+    for await (const row of await part()) printRow(row);
+  }
+}
+
+await main(process.argv.slice(2));

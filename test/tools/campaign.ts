@@ -1,7 +1,3 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   askAtOnce,
@@ -16,8 +12,10 @@ import {
 import { createSeededRandom } from '../simulators/faults.ts';
 import { runWithBrowser } from '../cli/sign-in-kit.ts';
 import { toRequest } from '../support/ask-git.ts';
-import type { Run, Sandbox } from '../support/sandbox.ts';
-import { findMissingPrograms, startKeyring, startSession } from '../support/secret-service.ts';
+import type { Sandbox } from '../support/sandbox.ts';
+import { findMissingPrograms } from '../support/secret-service.ts';
+import { faultHostNames, isWithinBars, runFaults } from './campaign-webhooks.ts';
+import { withToolSandbox, type ToolStore } from './tool-sandbox.ts';
 
 /**
  * `npm run campaign [PART…]`: the figures at the end of the security requirements, at a size that takes long.
@@ -25,6 +23,9 @@ import { findMissingPrograms, startKeyring, startSession } from '../support/secr
  *
  * `refresh`: `GITLINK_CAMPAIGN_ROUNDS` (default 50) rounds of 64 processes at expiry, and `GITLINK_CAMPAIGN_KILLS`
  * (default 200) kills of the renewing process at random moments, of `GITLINK_CAMPAIGN_SEED` (default 1).
+ *
+ * `webhooks`: a rotation over `GITLINK_CAMPAIGN_REPOSITORIES` (default 5,000) repositories at a host in trouble, killed
+ * ten times. Its figure of memory is that of a machine with a keychain; the encrypted file takes 32 MB more.
  */
 
 type Figures = Readonly<Record<string, string | number>>;
@@ -34,15 +35,17 @@ interface Result {
   readonly isGood: boolean;
 }
 
-const parts: Readonly<Record<string, () => AsyncGenerator<Result>>> = { refresh };
+const parts: Readonly<Record<string, () => AsyncGenerator<Result>>> = { refresh, webhooks };
 
-const project = process.cwd();
 const rounds = readNumber('GITLINK_CAMPAIGN_ROUNDS', 50);
 const kills = readNumber('GITLINK_CAMPAIGN_KILLS', 200);
-const random = createSeededRandom(readNumber('GITLINK_CAMPAIGN_SEED', 1));
+const seed = readNumber('GITLINK_CAMPAIGN_SEED', 1);
+const random = createSeededRandom(seed);
+const bulkKills = 10;
+const stores: readonly [ToolStore, ...ToolStore[]] =
+  findMissingPrograms().length > 0 ? ['file'] : ['keychain', 'file'];
 
 async function* refresh(): AsyncGenerator<Result> {
-  const stores = findMissingPrograms().length > 0 ? (['file'] as const) : (['keychain', 'file'] as const);
   for (const store of stores) {
     for (const name of hostNames) {
       yield await withLink(store, name, (sandbox, host) => burst(sandbox, host, store));
@@ -107,80 +110,34 @@ async function killAtRandom(sandbox: Sandbox, host: RefreshHost, store: string):
 
 /** Runs work in a fresh home with a link whose token is due. */
 async function withLink(
-  store: 'file' | 'keychain',
+  store: ToolStore,
   name: HostName,
   work: (sandbox: Sandbox, host: RefreshHost) => Promise<Result>,
 ): Promise<Result> {
-  const home = mkdtempSync(join(tmpdir(), 'gitlink-campaign-'));
-  const session = store === 'keychain' ? await startSession() : null;
-  const stopKeyring = session && (await startKeyring(session, 'unlocked'));
   const host = await startRefreshHost(name);
   try {
-    const sandbox = createPlainSandbox(home, session?.env['DBUS_SESSION_BUS_ADDRESS'] ?? null);
-    await linkDue(sandbox, host);
-    const result = await work(sandbox, host);
-    host.assertNoFailures();
-    return result;
+    return await withToolSandbox(store, async (sandbox) => {
+      await linkDue(sandbox, host);
+      const result = await work(sandbox, host);
+      host.assertNoFailures();
+      return result;
+    });
   } finally {
     await host.close();
-    await stopKeyring?.();
-    await session?.stop();
-    rmSync(home, { recursive: true, force: true });
   }
 }
 
-/** The tests' sandbox without its search for secrets, which belongs to a test runner. */
-function createPlainSandbox(home: string, bus: string | null): Sandbox {
-  const configDirectory = join(home, '.config', 'gitlink');
-  mkdirSync(join(home, 'bin'));
-  mkdirSync(configDirectory, { recursive: true, mode: 0o700 });
-  const settings = bus === null ? { store: 'file' } : {};
-  writeFileSync(join(configDirectory, 'settings.json'), JSON.stringify(settings), { mode: 0o600 });
-  const env = {
-    HOME: home,
-    PATH: `${join(home, 'bin')}:${process.env['PATH'] ?? ''}`,
-    TZ: 'UTC',
-    NO_COLOR: '1',
-    ...(bus === null
-      ? { GITLINK_PASSPHRASE: 'canary passphrase of the campaign' }
-      : { DBUS_SESSION_BUS_ADDRESS: bus, XDG_RUNTIME_DIR: home }),
-  };
-
-  const runProgram: Sandbox['runProgram'] = (program, args, options = {}) =>
-    new Promise((resolveRun, reject) => {
-      const child = spawn(program, args, { cwd: home, env: { ...env, ...options.env } });
-      const output = { stdout: '', stderr: '' };
-      child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString('utf8')));
-      child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString('utf8')));
-      child.on('error', reject);
-      child.on('close', (exitCode, signal) =>
-        resolveRun({
-          exitCode,
-          signal,
-          ...output,
-          json: <T>() => JSON.parse(output.stdout) as T,
-        } satisfies Run),
-      );
-      child.stdin.on('error', () => {});
-      child.stdin.end(options.input ?? '');
-      options.onStart?.({
-        pid: child.pid ?? 0,
-        kill: (signal) => void child.kill(signal),
-        waitForTalk: () => Promise.reject(new Error('Not here.')),
-      });
-    });
-  const runScript: Sandbox['runScript'] = (script, args, options) =>
-    runProgram(process.execPath, [join(project, 'bin', script), ...args], options);
-
-  return {
-    home,
-    configDirectory,
-    stateDirectory: join(home, '.local', 'state', 'gitlink'),
-    run: (args, options) => runScript('gitlink.js', args, options),
-    runScript,
-    runProgram,
-    guard: (secret) => secret,
-  };
+/** A rotation over thousands of repositories, with every fault at once. */
+async function* webhooks(): AsyncGenerator<Result> {
+  const repositories = readNumber('GITLINK_CAMPAIGN_REPOSITORIES', 5_000);
+  const [store] = stores;
+  for (const host of faultHostNames) {
+    const figures = await runFaults({ host, store, repositories, kills: bulkKills, seed });
+    yield {
+      figures: { what: 'rotation in trouble', host, store, ...figures },
+      isGood: isWithinBars(host, figures),
+    };
+  }
 }
 
 function readNumber(name: string, preset: number): number {
