@@ -1,5 +1,5 @@
 import { readChunks } from './git/read-chunks.ts';
-import { createGitQuestion, replyToGit } from './operations/git-question.ts';
+import { createGitQuestion, replyToGit, type HelperSurroundings } from './operations/git-question.ts';
 import { findDirectories } from './runtime.ts';
 import { version } from './cli/version.ts';
 import { createTextSink } from './text-sink.ts';
@@ -14,9 +14,13 @@ export async function runCredentialHelper(args: readonly string[]): Promise<void
   const { env } = process;
   const directories = findDirectories(env, process.platform);
   const machine = { directories, env, userAgent: `gitlink/${version}` };
+  const stderr = createTextSink(2);
+  const environment = await readEnvironment(env, stderr);
+  if (environment === 'refused') return;
   const question = createGitQuestion(args[0] ?? '', readChunks(0), {
     env,
     directories,
+    environment,
     now: () => Date.now(),
     readOtherItem: async (link, passphraseFile) => {
       const { readVaultItem } = await import('./operations/helper-storage.ts');
@@ -43,5 +47,20 @@ export async function runCredentialHelper(args: readonly string[]): Promise<void
       return markRefused(directories, link);
     },
   });
-  await replyToGit(question, { stdout: createTextSink(1), stderr: createTextSink(2) });
+  await replyToGit(question, { stdout: createTextSink(1), stderr });
+}
+
+/** Most machines have none, and load nothing for it. One that is wrong gives git no answer, and says why. */
+async function readEnvironment(
+  env: NodeJS.ProcessEnv,
+  stderr: { write(text: string): unknown },
+): Promise<HelperSurroundings['environment'] | 'refused'> {
+  if (!env['GITLINK_PROVIDER']) return null;
+  const { readEnvironmentForGit } = await import('./operations/helper-renewal.ts');
+  try {
+    return readEnvironmentForGit({ env });
+  } catch (error) {
+    stderr.write(`gitlink: ${error instanceof Error ? error.message : 'the environment cannot be read'}\n`);
+    return 'refused';
+  }
 }

@@ -1,7 +1,10 @@
 import type { OperationContext } from '../operations/context.ts';
 import type { Directories, Runtime } from '../runtime.ts';
+import type { EnvironmentLink } from '../operations/environment-link.ts';
+import { withEnvironment, withoutEnvironmentLocks } from '../store/environment-records.ts';
 import { createLinkStore } from '../store/link-store.ts';
 import type { Storage } from '../store/link-schema.ts';
+import { createMemoryVault } from '../vault/memory-vault.ts';
 import { createProcessLocks } from '../store/process-lock.ts';
 import { openSettings } from '../store/settings.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -18,6 +21,8 @@ export interface ContextOptions {
   readonly command: string;
   /** Takes the lines of `--verbose`; null without it. */
   readonly trace: ((line: string) => void) | null;
+  /** The link of the environment; null where it names none. */
+  readonly environment: EnvironmentLink | null;
   /** The value of `--passphrase-file`. */
   readonly passphraseFile: string | null;
 }
@@ -26,7 +31,7 @@ const lockWaitMs = 10_000;
 /** Connects the operations to this machine. Costly parts are made when they are first used. */
 export function createContext(options: ContextOptions): OperationContext {
   const { runtime, directories, reporter } = options;
-  const withLock = createProcessLocks({
+  const lock = createProcessLocks({
     stateDirectory: directories.state,
     clock: runtime.clock,
     random: runtime.random,
@@ -35,12 +40,16 @@ export function createContext(options: ContextOptions): OperationContext {
     waitLimitMs: lockWaitMs,
     getSignal: () => runtime.signal,
   });
-  const links = createLinkStore({
+  const withLock = withoutEnvironmentLocks(lock);
+  const stored = createLinkStore({
     configDirectory: directories.config,
-    withLock,
+    withLock: lock,
     now: () => runtime.clock.now(),
   });
+  const { environment } = options;
+  const links = environment === null ? stored : withEnvironment(stored, environment);
   const vaults = new Map<Storage, Promise<Vault>>();
+  if (environment !== null) vaults.set('env', Promise.resolve(createMemoryVault(environment.secrets)));
 
   return {
     clock: runtime.clock,

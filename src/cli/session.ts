@@ -1,4 +1,5 @@
 import { CancelledError, UsageError } from '../errors.ts';
+import type { EnvironmentLink } from '../operations/environment-link.ts';
 import type { OperationContext } from '../operations/context.ts';
 import { findLink } from '../operations/find-link.ts';
 import { findDirectories, type Directories, type Runtime } from '../runtime.ts';
@@ -74,7 +75,9 @@ export async function openSession({
   });
   const directories = findDirectories(runtime.env, runtime.platform, flags.configDir);
   const trace = flags.verbose === true ? (line: string): void => reporter.note(line) : null;
+  const environment = runtime.env['GITLINK_PROVIDER'] ? await readEnvironment(runtime) : null;
   const context = createContext({
+    environment,
     runtime,
     directories,
     reporter,
@@ -96,7 +99,8 @@ export async function openSession({
     isVerbose: flags.verbose === true,
     async chooseLink(name) {
       const records = context.links.read();
-      if (name !== undefined || records.links.length < 2 || !canAsk) return findLink(records, name ?? null);
+      if (name !== undefined || records.links.length < 2 || !canAsk || environment !== null)
+        return findLink(records, name ?? null);
       const choices = records.links.map((link) => ({
         value: link.name,
         label: `${link.name}  ${link.account.login ?? ''} at ${link.host}`,
@@ -104,6 +108,12 @@ export async function openSession({
       return findLink(records, await prompter.choose('Which link?', choices, '<link>'));
     },
   };
+}
+
+/** Loads the providers only where the environment names one. */
+async function readEnvironment({ env, clock }: Runtime): Promise<EnvironmentLink> {
+  const { readEnvironmentLink } = await import('../operations/environment-link.ts');
+  return readEnvironmentLink(env, clock.now());
 }
 
 /** Asks before something that cannot be taken back; without a terminal only `--yes` will do. */

@@ -168,6 +168,8 @@ async function erase(question: GitQuestion, request: CredentialRequest): Promise
   if (refused === null) return silence;
   const chosen = choose(question, request);
   if (!('link' in chosen)) return silence;
+  // Nothing is kept of the environment's link, so that there is nothing to mark.
+  if (chosen.link.storage === 'env') return silence;
   const item = await question.readItem(chosen.link);
   if (item === null) return silence;
   const { token, minted } = unpackCredential(item);

@@ -1,4 +1,5 @@
 import { NotFoundError, UsageError } from '../errors.ts';
+import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 
 /**
@@ -19,6 +20,8 @@ export function findLink(records: Records, name: string | null): LinkRecord {
     });
   }
   const [only, ...others] = links;
+  // Whoever sets the environment means it.
+  if (only?.id === environmentId) return only;
   if (!only) {
     throw new NotFoundError('There are no links yet.', {
       hint: 'Make one with: gitlink link PROVIDER',

@@ -16,6 +16,8 @@ import { answerGit, type GitQuestion } from './answer-git.ts';
 export interface HelperSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly directories: Directories;
+  /** The link of the environment, with its credential; null where it names none. */
+  readonly environment: { readonly link: LinkRecord; readonly credential: Secret | null } | null;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Reads a link's credential where the keychain does not hold it. */
@@ -44,9 +46,10 @@ export function createGitQuestion(
   input: AsyncIterable<Uint8Array>,
   surroundings: HelperSurroundings,
 ): GitQuestion {
-  const { directories, env } = surroundings;
+  const { directories, env, environment } = surroundings;
   let records: Pick<Records, 'links' | 'passphraseFile'> | undefined;
-  const read = (): Pick<Records, 'links' | 'passphraseFile'> => (records ??= readRecords(directories.config));
+  const read = (): Pick<Records, 'links' | 'passphraseFile'> =>
+    (records ??= addEnvironment(readRecords(directories.config), environment?.link ?? null));
   const keychain = isKeychainNeeded(operation, read)
     ? beginKeychainRead({ deadlineMs: keychainDeadlineMs, env })
     : null;
@@ -55,10 +58,12 @@ export function createGitQuestion(
     input,
     now: surroundings.now,
     readLinks: () => read().links,
-    readItem: (link) =>
-      link.storage === 'keychain' && keychain !== null
+    readItem(link) {
+      if (link.storage === 'env') return Promise.resolve(environment?.credential ?? null);
+      return link.storage === 'keychain' && keychain !== null
         ? keychain.finish(link.credentialItem)
-        : surroundings.readOtherItem(link, read().passphraseFile),
+        : surroundings.readOtherItem(link, read().passphraseFile);
+    },
     readPreference: () => readLinkSetting({ env, platform: process.platform }),
     listRepositories: (link) => readRepositoryList(directories.state, link.id),
     recordUse(link, path) {
@@ -71,6 +76,15 @@ export function createGitQuestion(
     lookUp: surroundings.lookUp,
     end: () => keychain?.abandon(),
   };
+}
+
+/** At its own host the link of the environment wins over all others. */
+function addEnvironment(
+  records: Pick<Records, 'links' | 'passphraseFile'>,
+  link: LinkRecord | null,
+): Pick<Records, 'links' | 'passphraseFile'> {
+  if (link === null) return records;
+  return { ...records, links: [link, ...records.links.filter(({ host }) => host !== link.host)] };
 }
 
 function isKeychainNeeded(operation: string, read: () => Pick<Records, 'links'>): boolean {

@@ -6,13 +6,16 @@ import { createTransport } from '../http/transport.ts';
 import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import { systemClock, systemRandom, type Directories } from '../runtime.ts';
 import { createLinkStore } from '../store/link-store.ts';
+import { withEnvironment, withoutEnvironmentLocks } from '../store/environment-records.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
-import type { WithLock } from '../store/process-lock.ts';
 import { addToRepositoryList } from '../store/repository-list.ts';
+import type { Secret } from '../secret.ts';
+import { createMemoryVault } from '../vault/memory-vault.ts';
 import { createKeychainVault } from '../vault/keychain-vault.ts';
 import { findItemLengthLimit } from '../vault/keychain.ts';
 import type { Vault } from '../vault/vault.ts';
 import { forgetMintedToken, getMintedToken } from './apps/mint-token.ts';
+import { readEnvironmentLink } from './environment-link.ts';
 import { createRenewedSource } from './credential-source.ts';
 import { openLink, type AccessContext } from './host-access.ts';
 import { allows } from './restriction.ts';
@@ -82,6 +85,19 @@ export function forgetForGit(
 }
 
 /**
+ * Reads the link of the environment with its credential.
+ *
+ * @throws UsageError naming the variable that is missing or wrong.
+ */
+export function readEnvironmentForGit({ env }: Pick<HelperMachine, 'env'>): {
+  readonly link: LinkRecord;
+  readonly credential: Secret | null;
+} {
+  const { link, secrets } = readEnvironmentLink(env, systemClock.now());
+  return { link, credential: secrets.get(link.credentialItem) ?? null };
+}
+
+/**
  * Asks the host about one repository while git waits, and keeps what it says.
  *
  * @returns whether the link may be used for it; false too where the host does not answer in time.
@@ -114,16 +130,20 @@ export async function lookUpForGit(
 function createRenewalContext(machine: HelperMachine): AccessContext {
   const { directories, env } = machine;
   const lock = openLocks(directories);
-  const withLock: WithLock = (name, work, limitMs) =>
-    lock(name, work, limitMs === undefined ? undefined : Math.min(limitMs, lockWaitMs));
-  const links = createLinkStore({
+  const withLock = withoutEnvironmentLocks((name, work, limitMs) =>
+    lock(name, work, limitMs === undefined ? undefined : Math.min(limitMs, lockWaitMs)),
+  );
+  const environment = env['GITLINK_PROVIDER'] ? readEnvironmentLink(env, systemClock.now()) : null;
+  const stored = createLinkStore({
     configDirectory: directories.config,
     withLock,
     now: () => systemClock.now(),
   });
+  const links = environment === null ? stored : withEnvironment(stored, environment);
   const { signal } = new AbortController();
   // One each: the key of the encrypted file takes long to derive, and the keychain is written by a child process.
   const vaults = new Map<Storage, Vault>();
+  if (environment !== null) vaults.set('env', createMemoryVault(environment.secrets));
   const open = (storage: Storage): Vault =>
     storage === 'keychain'
       ? openKeychain(env)

@@ -3,6 +3,7 @@ import type { Authorization, HostClient } from '../http/host-client.ts';
 import { SpentError } from '../oauth/refresh.ts';
 import type { ClientIdentity } from '../providers/oauth-support.ts';
 import type { HostAccess, HostDescription, Provider } from '../providers/provider.ts';
+import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { updateLink } from './change-link.ts';
 import { findClientOf, readClientIdentity } from './client-identity.ts';
@@ -120,7 +121,8 @@ export async function openLinkFrom(
   const access = await openAccess(context, provider, description, source, {
     caFile: link.caFile,
     account: link.account,
-    budgetKey: toBudgetKey(link),
+    // Nothing is written for the link of the environment.
+    ...(link.id === environmentId ? {} : { budgetKey: toBudgetKey(link) }),
     client: client === null ? null : await readClientIdentity(context, client),
     ...(signal ? { signal } : {}),
   });

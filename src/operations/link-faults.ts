@@ -1,6 +1,7 @@
 import { ForbiddenError, StorageError, UnsupportedError } from '../errors.ts';
 import type { Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
+import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 
 /** @throws ForbiddenError for a link that is being unlinked. */
@@ -8,6 +9,14 @@ export function assertNotUnlinking(link: LinkRecord): void {
   if (link.status !== 'unlinking') return;
   throw new ForbiddenError(`"${link.name}" is being unlinked, so it can do nothing else.`, {
     hint: `To finish that: gitlink unlink ${link.name}`,
+  });
+}
+
+/** @throws UnsupportedError for the link of the environment, which nothing here can change. */
+export function assertStored(link: LinkRecord): void {
+  if (link.id !== environmentId) return;
+  throw new UnsupportedError('The link "env" is what the environment says, so gitlink cannot change it.', {
+    hint: 'Change the variables GITLINK_…, or unset GITLINK_PROVIDER and make a link.',
   });
 }
 

@@ -1,7 +1,9 @@
-import { isAuthError, type GitlinkError } from '../errors.ts';
+import { isAuthError, UsageError, type GitlinkError } from '../errors.ts';
 import type { WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
+import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { openWebhookReadings, removeWebhookReadings } from '../store/webhook-readings.ts';
 import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import { isInstallation } from './apps/open-app.ts';
 import { isForApp, regenerateAppWebhook } from './apps/app-webhook.ts';
@@ -101,6 +103,7 @@ async function regenerate(
   const currentItem = link.webhook?.nextSecretItem ?? link.webhook?.secretItem ?? null;
   const secretItem = request.mode === 'repair' ? currentItem : (link.webhook?.nextSecretItem ?? null);
 
+  if (link.id === environmentId) assertSecretSupplied(request);
   if (request.mode === 'repair') assertHasSecret(link);
   const plan = await planAll(context, request, open, admin, target, secretItem);
   request.onPlan(plan);
@@ -110,6 +113,7 @@ async function regenerate(
   }
   const secret = await chooseSecret(context, request, open, target, plan);
   const results = await applyAll(context, request, { open, admin, target, secret }, plan);
+  removeWebhookReadings(context.directories.state, link.id);
   const isDone = results.every(({ state }) => state === 'confirmed' || state === 'skipped');
   const pending = countPending(context, link, secret, plan);
   await settle(context, request, link, secret, isDone && pending === 0);
@@ -129,6 +133,14 @@ function listOutside(
     .map(({ label }) => label);
 }
 
+/** What gitlink would make here nobody could read again: nothing of the environment's link is kept. */
+function assertSecretSupplied({ mode, suppliedSecret, dryRun }: RegenerateRequest): void {
+  if (dryRun || mode === 'remove' || (mode === 'rotate' && suppliedSecret !== null)) return;
+  throw new UsageError('The link "env" keeps no secret, so that of the webhooks must be given.', {
+    hint: 'Give it with --secret-env VARIABLE, --secret-file FILE, or --with-secret.',
+  });
+}
+
 async function planAll(
   context: OperationContext,
   request: RegenerateRequest,
@@ -139,7 +151,13 @@ async function planAll(
 ): Promise<PlannedWebhook[]> {
   const ledger = readWebhookLedger(context.directories.state, open.link.id);
   const earlierUrl = open.link.webhook?.url ?? null;
-  const question = { open, admin, target, mode: request.mode, ledger, secretItem, earlierUrl };
+  const { state } = context.directories;
+  if (request.mode !== 'rotate' && !request.dryRun) removeWebhookReadings(state, open.link.id);
+  const readings =
+    request.mode === 'rotate' && !request.dryRun
+      ? openWebhookReadings(state, open.link.id, target.url, () => context.clock.now())
+      : null;
+  const question = { open, admin, target, mode: request.mode, ledger, secretItem, earlierUrl, readings };
   const limit = request.concurrency ?? findPacing(open.provider, open.link.host).concurrency;
   const plan: PlannedWebhook[] = [];
   const places = listPlaces(request, open, target);

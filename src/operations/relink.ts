@@ -7,7 +7,7 @@ import { assertClientKept, keepSignInClient } from './clients.ts';
 import { openLink, openLinkWith } from './host-access.ts';
 import { getLink } from './find-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
-import { assertNotUnlinking, requireProvider } from './link-faults.ts';
+import { assertNotUnlinking, assertStored, requireProvider } from './link-faults.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
 import { endSignIn, findCredentialPage } from './revoke-credential.ts';
@@ -53,6 +53,7 @@ export async function relink(
   link: LinkRecord,
   request: RelinkRequest,
 ): Promise<RelinkResult> {
+  assertStored(link);
   assertNotUnlinking(link);
   assertSameAccount(link, request);
   const client = await keepSignInClient(context, { verified: request.verified, storage: link.storage });

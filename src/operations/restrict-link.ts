@@ -5,6 +5,7 @@ import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { openLink, whileTrusted } from './host-access.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
+import { assertStored } from './link-faults.ts';
 import { refreshQuietly } from './list-repositories.ts';
 import { isOwned } from './remove-webhooks.ts';
 import { allows, coversNamespace, toHostRestriction, type RestrictionWish } from './restriction.ts';
@@ -42,6 +43,7 @@ export async function prepareRestriction(
   link: LinkRecord,
   change: RestrictionChange,
 ): Promise<ReadyRestriction> {
+  assertStored(link);
   if (change.how === 'lift') return () => ({ mode: 'unrestricted' });
   if (change.how === 'remove') return (current) => subtract(current, change.wish);
   const { provider, access } = await openLink(context, link);

@@ -14,7 +14,7 @@ import type { OperationContext } from './context.ts';
 import { getLink } from './find-link.ts';
 import { isAccepted, openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
-import { assertNotUnlinking } from './link-faults.ts';
+import { assertNotUnlinking, assertStored } from './link-faults.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
 import { endToken, findCredentialPage } from './revoke-credential.ts';
 import { nameCredentialItem, packCredential, type StoredCredential } from './stored-credential.ts';
@@ -56,6 +56,7 @@ export async function rotateLink(
   link: LinkRecord,
   request: RotationRequest,
 ): Promise<LinkRotation> {
+  assertStored(link);
   assertSameHost(link, request.via);
   const open = await openLink(context, link);
   const { signIn, token } = open.source.current;

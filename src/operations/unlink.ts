@@ -6,11 +6,13 @@ import { removeRepositoryList } from '../store/repository-list.ts';
 import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import { isInstallation } from './apps/open-app.ts';
 import { isEveryTokenRefused, listLeftOfApp, uninstallApp } from './apps/leave-app.ts';
+import { removeWebhookReadings } from '../store/webhook-readings.ts';
 import { isLastForGit } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { createFixedSource } from './credential-source.ts';
 import { openLink, openLinkFrom, openLinkWith, type OpenLink } from './host-access.ts';
+import { assertStored } from './link-faults.ts';
 import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
 import { whileReplacing } from './renew-sign-in.ts';
@@ -90,6 +92,7 @@ export async function unlink(
   undoGit: () => Promise<void>,
 ): Promise<UnlinkOutcome> {
   const report: UnlinkReport = { steps: [], remaining: [], endingPage: null };
+  assertStored(link);
   // First, so that a secret store that does not answer changes nothing.
   const vault = await context.openVault(link.storage);
   await vault.read([link.credentialItem]);
@@ -126,6 +129,7 @@ export async function unlink(
   report.steps.push({ what: 'secret', subject: current.storage, state: 'done', reason: null });
   await undoGitForLast(context, current, undoGit, report);
   removeWebhookLedger(context.directories.state, current.id);
+  removeWebhookReadings(context.directories.state, current.id);
   removeRepositoryList(context.directories.state, current.id);
   await context.links.change((records) => ({
     ...records,

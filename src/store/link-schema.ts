@@ -7,6 +7,9 @@ const moment = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(las
 const time = v.nullable(moment);
 const names = v.array(text);
 
+/** Where secrets lie; `env` for the link of the environment, which is never in a file. */
+const storage = v.picklist(['keychain', 'file', 'env']);
+
 /** What is known of a link without asking anybody. */
 export const linkStatuses = [
   'unchecked',
@@ -89,7 +92,7 @@ const link = v.object({
   scopes: v.nullable(names),
   expiresAt: time,
   createdAt: moment,
-  storage: v.picklist(['keychain', 'file']),
+  storage,
   webhook: v.nullable(webhookTarget),
   caFile: v.nullable(text),
   allowHttp: v.boolean(),
@@ -119,7 +122,7 @@ const client = v.object({
   clientId: text,
   /** Null for a public client that was given no secret. */
   secretItem: v.nullable(text),
-  storage: v.picklist(['keychain', 'file']),
+  storage,
   /** What the host's API calls the registration; null where gitlink did not make it. */
   registrationId: v.nullable(text),
   /** The port of its registered redirect, where that is not the provider's usual one. */
@@ -132,7 +135,7 @@ const client = v.object({
 /** A secret that may lie in a store without a record: written before it, removed with it. */
 const intent = v.object({
   item: text,
-  storage: v.picklist(['keychain', 'file']),
+  storage,
   createdAt: moment,
 });
 

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { environmentId } from './environment-records.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
 /** A repository that a link reached when it was listed last. */
@@ -36,6 +37,7 @@ export function writeRepositoryList(
   linkId: string,
   repositories: readonly ListedRepository[],
 ): void {
+  if (linkId === environmentId) return;
   ensurePrivateDirectory(stateDirectory);
   const rows = repositories.map(({ id, fullName, project }) => [id, fullName, project] as const);
   writePrivateFile(

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { environmentId } from './environment-records.ts';
 import { lastMoment } from './moment.ts';
 import {
   appendPrivateFile,
@@ -24,6 +25,7 @@ const sizeLimitBytes = 256 * 1024;
 
 /** Notes a hand-out. Losing the last line in a power cut is acceptable, so nothing waits for the disk. */
 export function recordUsage(stateDirectory: string, entry: UsageEntry): void {
+  if (entry.linkId === environmentId) return;
   ensurePrivateDirectory(stateDirectory);
   const path = join(stateDirectory, 'usage.jsonl');
   // The line end comes first, so that a line that a crash cut short does not swallow this one.

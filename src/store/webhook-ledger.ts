@@ -2,6 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { constants, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { StorageError } from '../errors.ts';
+import { environmentId } from './environment-records.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
 /** What gitlink knows of its webhook at one place: which hook, and which secret it has. Never the secret. */
@@ -56,6 +57,7 @@ export function removeWebhookLedger(stateDirectory: string, linkId: string): voi
  * @throws StorageError when it cannot be written.
  */
 export async function openWebhookLedger(stateDirectory: string, linkId: string): Promise<WebhookLedger> {
+  if (linkId === environmentId) return createMemoryLedger();
   ensurePrivateDirectory(stateDirectory);
   const path = toPath(stateDirectory, linkId);
   const entries = new Map(readWebhookLedger(stateDirectory, linkId));
@@ -74,6 +76,19 @@ export async function openWebhookLedger(stateDirectory: string, linkId: string):
       await handle.close();
       compact(path, entries);
     },
+  };
+}
+
+/** The journal of a link that exists only as long as its process: nobody can continue its runs. */
+function createMemoryLedger(): WebhookLedger {
+  const entries = new Map<string, LedgerEntry>();
+  return {
+    entries,
+    record: (entry) => {
+      entries.set(entry.place, entry);
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
   };
 }
 

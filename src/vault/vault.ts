@@ -22,7 +22,7 @@ export class VaultError extends StorageError {
  * Every method ends within the store's deadline and throws {@link VaultError} when the store does not answer.
  */
 export interface Vault {
-  readonly storage: 'keychain' | 'file';
+  readonly storage: 'keychain' | 'file' | 'env';
 
   /**
    * Makes sure that the store can be written now, without changing what it holds. Called before anything is
@@ -38,4 +38,10 @@ export interface Vault {
 
   /** Removes one item with all its parts. An absent item is success. */
   remove(item: string): Promise<void>;
+
+  /**
+   * The names of all items of gitlink, without reading or unlocking any. Absent where the platform does not list
+   * names without handing out the secrets.
+   */
+  list?(): Promise<readonly string[]>;
 }

@@ -1,7 +1,13 @@
 import { readChunks } from '../../git/read-chunks.ts';
 import { createGitQuestion, replyToGit } from '../../operations/git-question.ts';
 import { markRefused, readVaultItem } from '../../operations/helper-storage.ts';
-import { forgetForGit, lookUpForGit, mintForGit, renewForGit } from '../../operations/helper-renewal.ts';
+import {
+  forgetForGit,
+  lookUpForGit,
+  readEnvironmentForGit,
+  mintForGit,
+  renewForGit,
+} from '../../operations/helper-renewal.ts';
 import { version } from '../version.ts';
 import { createCommand, type Cli } from '../program.ts';
 
@@ -17,6 +23,7 @@ export function registerCredential(cli: Cli): void {
         const question = createGitQuestion(operation, readChunks(0), {
           env: runtime.env,
           directories,
+          environment: runtime.env['GITLINK_PROVIDER'] ? readEnvironmentForGit(runtime) : null,
           now: () => runtime.clock.now(),
           readOtherItem: (link, passphraseFile) =>
             readVaultItem(directories, runtime.env, link, passphraseFile),
