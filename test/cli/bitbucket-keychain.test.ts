@@ -7,6 +7,7 @@ import {
   type KeychainSandbox,
 } from '../keychain/keychain-kit.ts';
 import type { BitbucketSimulator } from '../simulators/bitbucket/server.ts';
+import { dyingPreload } from '../support/dying-preload.ts';
 import { readLinks, runForSecret } from '../support/ask-git.ts';
 import { createSignedIn, type BitbucketWithConsumer } from '../support/linked-bitbucket.ts';
 import type { Sandbox } from '../support/sandbox.ts';
@@ -15,42 +16,6 @@ import { bundle } from '../vault/bundle.ts';
 /** What Windows takes for one item, in characters. */
 const windowsLimit = 1_280;
 const project = resolve(import.meta.dirname, '../..');
-
-/** Loaded before gitlink: ends the process by SIGKILL before its n-th step: a file that takes its place, a word to the keychain, a request. */
-const dyingPreload = `
-const fs = require('node:fs');
-const children = require('node:child_process');
-const { writeFileSync, renameSync } = fs;
-let step = 0;
-const take = (what) => {
-  step += 1;
-  if (step !== Number(process.env.DIE_AT)) return;
-  writeFileSync(process.env.DIE_NOTE, what);
-  process.kill(process.pid, 'SIGKILL');
-};
-fs.renameSync = (from, to) => {
-  take('the rename of ' + to);
-  renameSync(from, to);
-};
-const { spawn } = children;
-children.spawn = (...args) => {
-  const child = spawn(...args);
-  const { write } = child.stdin;
-  child.stdin.write = (...data) => {
-    take('keychain');
-    return write.apply(child.stdin, data);
-  };
-  return child;
-};
-const { fetch } = globalThis;
-globalThis.fetch = async (...args) => {
-  take('request ' + args[0]);
-  const answer = await fetch(...args);
-  take('answer ' + args[0]);
-  return answer;
-};
-require('node:module').syncBuiltinESMExports();
-`;
 
 /** As Atlassian's developers say it is: a refresh token that was used is good for ten minutes more. */
 const lenient = { bitbucket: { settings: { refreshGraceS: 600 } } };

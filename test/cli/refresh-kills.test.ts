@@ -6,6 +6,7 @@ import {
   isSecretServiceMissing,
   type KeychainSandbox,
 } from '../keychain/keychain-kit.ts';
+import { dyingPreload } from '../support/dying-preload.ts';
 import { runForSecret } from '../support/ask-git.ts';
 import {
   createSandbox,
@@ -17,46 +18,6 @@ import {
 import { askForPassword, hostNames, type RefreshHost } from './refresh-hosts.ts';
 import { readRecords, signIn, waitUntil } from './refresh-kit.ts';
 import { runWithBrowser } from './sign-in-kit.ts';
-
-/**
- * Loaded before gitlink: ends the process by SIGKILL before its n-th step. Steps are what others can see of it:
- * files that take their place, requests, answers, and what the keychain is told.
- */
-const dyingPreload = `
-const fs = require('node:fs');
-const children = require('node:child_process');
-const { writeFileSync } = fs;
-let step = 0;
-const take = (what) => {
-  step += 1;
-  if (step !== Number(process.env.DIE_AT)) return;
-  writeFileSync(process.env.DIE_NOTE, what);
-  process.kill(process.pid, 'SIGKILL');
-};
-const { renameSync } = fs;
-fs.renameSync = (from, to) => {
-  take('the rename of ' + to);
-  renameSync(from, to);
-};
-const { spawn } = children;
-children.spawn = (...args) => {
-  const child = spawn(...args);
-  const { write } = child.stdin;
-  child.stdin.write = (...data) => {
-    take('keychain');
-    return write.apply(child.stdin, data);
-  };
-  return child;
-};
-const { fetch } = globalThis;
-globalThis.fetch = async (...args) => {
-  take('request ' + args[0]);
-  const answer = await fetch(...args);
-  take('answer ' + args[0]);
-  return answer;
-};
-require('node:module').syncBuiltinESMExports();
-`;
 
 /** What a kill is tried on: both lead to the same renewal. */
 const askers: [string, (sandbox: Sandbox, host: RefreshHost, options: RunOptions) => Promise<Run>][] = [

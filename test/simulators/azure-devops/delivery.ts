@@ -1,4 +1,4 @@
-import { request as requestHttp } from 'node:http';
+import { postDelivery } from '../post-delivery.ts';
 import { urlOf, type AzureDevopsContext } from './call.ts';
 import { maskInputs, type AzureDevopsNotification, type AzureDevopsSubscription } from './hook-state.ts';
 import { toRepositoryJson } from './projects.ts';
@@ -91,7 +91,9 @@ export function createDeliveries(context: () => AzureDevopsContext): Deliveries 
       createdDate: new Date(now()).toISOString(),
     });
     const { url = '' } = target.consumerInputs;
-    const status = await post(url, body, toHeaders(target.consumerInputs), settings.allowsLoopback);
+    const { allowsLoopback } = settings;
+    const sent = toHeaders(target.consumerInputs);
+    const status = await postDelivery(url, body, sent, { allowsLoopback, timeoutMs: deliverTimeoutMs });
     const isGood = status !== null && status >= 200 && status < 300;
     Object.assign(notification, {
       status: 'completed',
@@ -204,31 +206,4 @@ function toHeaders(inputs: Readonly<Record<string, string>>): Readonly<Record<st
     ...Object.fromEntries(own),
     ...(pair === ':' ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }),
   };
-}
-
-/** The simulator never leaves the machine: what is not loopback is not reached. */
-async function post(
-  url: string,
-  body: string,
-  headers: Readonly<Record<string, string>>,
-  allowsLoopback: boolean,
-): Promise<number | null> {
-  const target = new URL(url);
-  const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(target.hostname);
-  if (!isLoopback || !allowsLoopback || target.protocol !== 'http:') return null;
-  return new Promise((resolve) => {
-    const request = requestHttp(target, {
-      method: 'POST',
-      headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-      timeout: deliverTimeoutMs,
-    });
-    request.on('timeout', () => request.destroy());
-    request.on('error', () => resolve(null));
-    request.on('response', (response) => {
-      response.resume();
-      response.on('error', () => resolve(null));
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-    request.end(body);
-  });
 }

@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import { request as requestHttp } from 'node:http';
+import { postDelivery } from '../post-delivery.ts';
 import type { BitbucketContext } from './call.ts';
 import { keyOf, type BitbucketHook, type HookPlace } from './hook-state.ts';
 import { toRepositoryJson } from './repositories.ts';
@@ -43,7 +43,9 @@ export function createDeliveries(context: () => BitbucketContext): Deliveries {
     const requestUuid = randomUUID();
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
       const headers = toHeaders(hook, event, body, requestUuid, attempt);
-      const status = await post(hook.url, body, headers, context().settings.allowsLoopback);
+      const { allowsLoopback } = context().settings;
+      const limits = { allowsLoopback, timeoutMs: deliverTimeoutMs };
+      const status = await postDelivery(hook.url, body, headers, limits);
       records.push({ hookUuid: hook.uuid, event, url: hook.url, attempt, status });
       if (status === null || status < 500) return;
     }
@@ -109,31 +111,4 @@ function toChange({ ref, before, after }: PushedChange) {
     truncated: false,
     commits: [],
   };
-}
-
-/** The simulator never leaves the machine: what is not loopback is not reached. */
-async function post(
-  url: string,
-  body: string,
-  headers: Readonly<Record<string, string>>,
-  allowsLoopback: boolean,
-): Promise<number | null> {
-  const target = new URL(url);
-  const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(target.hostname);
-  if (!isLoopback || !allowsLoopback || target.protocol !== 'http:') return null;
-  return new Promise((resolve) => {
-    const request = requestHttp(target, {
-      method: 'POST',
-      headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-      timeout: deliverTimeoutMs,
-    });
-    request.on('timeout', () => request.destroy());
-    request.on('error', () => resolve(null));
-    request.on('response', (response) => {
-      response.resume();
-      response.on('error', () => resolve(null));
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-    request.end(body);
-  });
 }
