@@ -1,6 +1,9 @@
+import { registerAudit } from './commands/audit.ts';
 import { registerClient } from './commands/client.ts';
+import { registerCompletion } from './commands/completion.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerCredential } from './commands/credential.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerExec } from './commands/exec.ts';
 import { registerExplain } from './commands/explain.ts';
 import { registerLink } from './commands/link.ts';
@@ -38,4 +41,7 @@ export const commandTable: Readonly<Record<string, (cli: Cli) => void>> = {
   credential: registerCredential,
   client: registerClient,
   config: registerConfig,
+  audit: registerAudit,
+  doctor: registerDoctor,
+  completion: registerCompletion,
 };

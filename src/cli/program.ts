@@ -22,6 +22,15 @@ export interface Cli {
   ): Promise<void>;
 }
 
+/**
+ * The word by which the scripts of `gitlink completion` ask: `gitlink __complete <index> <word>…`. The index is that of
+ * the word at the cursor, counted from 0 behind the program's name: where it is empty, some shells leave it out.
+ *
+ * The answer has a line for each suggestion, `value TAB description`; a line `:files` or `:directories` leaves it to
+ * the shell. The words travel as arguments and are never put into a command line again.
+ */
+export const completionWord = '__complete';
+
 /** The parsed command line's effect. */
 export interface ProgramResult {
   readonly exitCode: number;
@@ -33,6 +42,7 @@ export interface ProgramResult {
  * @throws UsageError for a command line that cannot be understood, and whatever the command throws.
  */
 export async function runProgram(words: readonly string[], runtime: Runtime): Promise<ProgramResult> {
+  if (words[0] === completionWord) return completeLine(words.slice(1), runtime);
   const { argv, afterDashes } = splitAtDashes(words);
   assertNoSecretArguments(argv);
   const program = createProgram(runtime);
@@ -67,6 +77,16 @@ export async function runProgram(words: readonly string[], runtime: Runtime): Pr
     throw toUsageError(error, wanted !== undefined && Object.hasOwn(commands, wanted) ? wanted : null);
   }
   return { exitCode };
+}
+
+/** What a shell asks when somebody presses TAB. Every word is taken as it is: a line is not finished yet. */
+async function completeLine(words: readonly string[], runtime: Runtime): Promise<ProgramResult> {
+  const program = createProgram(runtime);
+  const cli: Cli = { program, afterDashes: [], run: () => Promise.resolve() };
+  for (const register of Object.values(await loadCommands(undefined))) register(cli);
+  const { answerShell } = await import('./completion/answer-shell.ts');
+  answerShell(program, words, runtime);
+  return { exitCode: exitCodes.done };
 }
 
 /** The first word that is neither a flag nor the value of one. */

@@ -42,7 +42,8 @@ export async function dropSecrets(
   const createdAt = context.clock.now();
   await context.links.change((records) => {
     const intents = items.map((item) => ({ item, storage, createdAt }));
-    return { ...release(records), intents: [...records.intents, ...intents] };
+    const released = release(records);
+    return { ...released, intents: [...released.intents, ...intents] };
   });
   const vault = await context.openVault(storage);
   for (const item of items) await vault.remove(item);

@@ -121,6 +121,11 @@ function splitText(text: string, length: number): string[] {
   return chunks;
 }
 
+/** The name of the item that a platform's item is a part of; its own where it is none. */
+export function toWholeItem(name: string): string {
+  return name.replace(/#[ab]\d+$/, '');
+}
+
 function digest(value: string): string {
   return createHash('sha256').update(value, 'utf8').digest('base64url');
 }

@@ -64,6 +64,11 @@ export function createFileVault(options: FileVaultOptions): Vault {
       return new Map(wanted.map((record) => [record.item, new Secret(openRecord(record, keys))]));
     },
 
+    list: async () => {
+      const bytes = await file.read();
+      return bytes ? (await open(bytes)).container.records.map(({ item }) => item) : [];
+    },
+
     write: (item, secret) =>
       change(async ({ container, keys }) => {
         const generation = container.generation + 1;

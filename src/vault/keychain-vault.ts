@@ -4,6 +4,7 @@ import { createChunkedItems, type ItemStore } from './chunked-items.ts';
 import { type DeadlineOptions, runWithDeadline } from './deadline.ts';
 import { createKeychainError } from './keychain.ts';
 import { createKeychainProcess, type KeychainProcessOptions } from './keychain-process.ts';
+import { listSecretService } from './list-secret-service.ts';
 import { createSecretServiceItems, readEach } from './secret-service-items.ts';
 import { findSessionBusSocket } from './session-bus.ts';
 import type { Vault } from './vault.ts';
@@ -41,6 +42,9 @@ export function createKeychainVault(options: KeychainVaultOptions): KeychainVaul
       }),
     write: (name, secret) => use((items) => writeAndCompare(items, name, secret.reveal())),
     remove: (name) => use((items) => items.remove(name)),
+    ...(hasSessionBus && {
+      list: () => runWithDeadline(options, (signal) => listSecretService({ env, signal })),
+    }),
   };
 
   function use<T>(

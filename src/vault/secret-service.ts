@@ -9,7 +9,7 @@ export interface SecretServiceAnswer {
   readonly locked: readonly string[];
 }
 
-const destination = 'org.freedesktop.secrets';
+export const destination = 'org.freedesktop.secrets';
 const servicePath = '/org/freedesktop/secrets';
 const serviceInterface = 'org.freedesktop.Secret.Service';
 
@@ -76,7 +76,7 @@ async function readItems(
  * first call, and aborts if that was `OpenSession` or `SearchItems` (GNOME/gnome-keyring#190; basecamp/hey-cli#453):
  * without this, one read in about 2,000 took the user's keyring down.
  */
-async function introduce(bus: SessionBus): Promise<void> {
+export async function introduce(bus: SessionBus): Promise<void> {
   await bus.call(toServiceCall('ReadAlias', 's', ['none']));
 }
 
@@ -124,7 +124,7 @@ async function proveSearched(bus: SessionBus): Promise<void> {
   if (isLocked.value) throw createKeychainError('locked', 'The keychain is locked.');
 }
 
-function toServiceCall(member: string, signature: string, body: readonly BusValue[]): BusCall {
+export function toServiceCall(member: string, signature: string, body: readonly BusValue[]): BusCall {
   return { destination, path: servicePath, interface: serviceInterface, member, signature, body };
 }
 

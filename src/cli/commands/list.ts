@@ -5,6 +5,7 @@ import { describeLinks } from '../../operations/describe-links.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { isSound, linkColumns } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
+import type { Session } from '../session.ts';
 import { printTable } from '../table.ts';
 
 interface ListFlags {
@@ -40,6 +41,7 @@ export function registerList(cli: Cli): void {
         reporter.clear();
         output.document({ links });
         printTable(output, styles, linkColumns, links);
+        if (flags.check === true) await noteNextSteps(reporter, stored, links);
         if (links.length === 0) reporter.note(explainEmptiness(all.length, flags));
         if (days !== null && links.length > 0) return exitCodes.partial;
         return flags.check === true && !all.every(isSound) ? exitCodes.partial : exitCodes.done;
@@ -54,6 +56,20 @@ async function check(
 ): Promise<readonly LinkRecord[]> {
   const { checkLinks } = await import('../../operations/check-links.ts');
   return checkLinks(context, links);
+}
+
+/** What mends each link that does not work. */
+async function noteNextSteps(
+  reporter: Session['reporter'],
+  stored: readonly LinkRecord[],
+  links: readonly LinkDocument[],
+): Promise<void> {
+  const { findNextStep } = await import('../../operations/next-step.ts');
+  for (const { id, status, statusReason } of links) {
+    const link = stored.find((record) => record.id === id);
+    const step = link ? findNextStep({ ...link, status, statusReason }) : null;
+    if (link && step !== null) reporter.note(`${link.name}: ${step}`);
+  }
 }
 
 /** Loads the providers only where one is named: a plain list starts faster without them. */

@@ -92,22 +92,34 @@ function find(path: string, name: string): Found | null {
   }
 }
 
-/** Reads the records; where that fails, says how to go on. */
-export function checkRecords(context: OperationContext): {
-  readonly records: Records | null;
-  readonly check: Check;
-} {
+/**
+ * Reads the records; where that fails, says how to go on.
+ *
+ * @param modes - What {@link checkModes} has found: a file that it refuses is not named twice.
+ */
+export function checkRecords(
+  context: OperationContext,
+  modes: readonly Check[],
+): { readonly records: Records | null; readonly checks: readonly Check[] } {
   const name = 'records';
   try {
     const records = context.links.read();
     const detail = `${records.links.length} link${records.links.length === 1 ? '' : 's'}, readable`;
-    return { records, check: sound(name, detail) };
+    return { records, checks: [sound(name, detail)] };
   } catch (error) {
     if (!(error instanceof GitlinkError)) throw error;
     const path = join(context.directories.config, 'links.json');
-    const check = { name, state: 'error', detail: toDetail(error), fix: findRecordsFix(path) } as const;
-    return { records: null, check };
+    if (isRefused(path, modes)) return { records: null, checks: [] };
+    return {
+      records: null,
+      checks: [{ name, state: 'error', detail: toDetail(error), fix: findRecordsFix(path) }],
+    };
   }
+}
+
+/** Whether a file cannot be read for what it is, whatever it holds. */
+function isRefused(path: string, modes: readonly Check[]): boolean {
+  return modes.some(({ state, detail }) => state === 'error' && detail.startsWith(`${path} `));
 }
 
 function findRecordsFix(path: string): string {
@@ -131,21 +143,23 @@ function readVersion(path: string): number | null {
 }
 
 /** Whether the preferences can be read. */
-export async function checkSettings({ context }: Doctor): Promise<readonly Check[]> {
+export async function checkSettings({ context }: Doctor, modes: readonly Check[]): Promise<readonly Check[]> {
   const name = 'settings';
   try {
     await context.openSettings();
     return [sound(name, 'the preferences are readable')];
   } catch (error) {
     if (!(error instanceof GitlinkError)) throw error;
-    const path = quote(join(context.directories.config, 'settings.json'));
-    return [{ name, state: 'error', detail: toDetail(error), fix: `mv ${path} ${path}.damaged` }];
+    const path = join(context.directories.config, 'settings.json');
+    if (isRefused(path, modes)) return [];
+    const word = quote(path);
+    return [{ name, state: 'error', detail: toDetail(error), fix: `mv ${word} ${word}.damaged` }];
   }
 }
 
 /** Files that a process was writing when it was killed, and those of links that are gone. */
 export function checkLeftoverFiles({ context, records }: Doctor): Promise<readonly Check[]> {
-  const name = 'left-over files';
+  const name = 'leftover-files';
   const { config, state } = context.directories;
   const now = context.clock.now();
   const isOld = ({ status }: Found): boolean => now - status.mtimeMs > leftoverAgeMs;

@@ -35,7 +35,7 @@ export async function checkGit(doctor: Doctor): Promise<readonly Check[]> {
 
 async function checkSetup(doctor: Doctor): Promise<readonly Check[]> {
   const { context, helper, records } = doctor;
-  const name = 'git setup';
+  const name = 'git-setup';
   if (records === null) return [];
   const hosts = listConfiguredHosts(records);
   if (hosts.length === 0) return [sound(name, 'git does not ask gitlink; to change that: gitlink setup-git')];
@@ -59,7 +59,7 @@ async function checkUsed(
   hosts: readonly string[],
   helper: string,
 ): Promise<Check[]> {
-  const name = 'git setup';
+  const name = 'git-setup';
   if (hosts.length === 0) return [];
   const records = context.links.read().gitSetups;
   const plan = await planCredentialSetup({ hosts, helper, scope: 'global', records }, context);
@@ -89,7 +89,7 @@ async function findHelperFix(context: Doctor['context'], file: string, helper: s
 
 function toForsaken(context: Doctor['context'], host: string): Check {
   return {
-    name: 'git setup',
+    name: 'git-setup',
     state: 'warning',
     detail: `git asks gitlink for ${host}, of which there is no link any more`,
     fix: 'gitlink doctor --fix',
@@ -143,7 +143,7 @@ const clearTextFiles = [
 
 /** Credentials that lie about in clear text, by line; they are never shown. */
 export async function checkClearText({ context }: Doctor): Promise<readonly Check[]> {
-  const name = 'clear text';
+  const name = 'clear-text';
   const home = context.env['HOME'] || homedir();
   const checks = await Promise.all(
     clearTextFiles.map(async (file): Promise<Check[]> => {

@@ -1,4 +1,3 @@
-import { StorageError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
 import { mapLink } from '../change-link.ts';
@@ -9,7 +8,7 @@ import { dropSecrets } from '../keep-secret.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
 import { count, leftoverAgeMs, mendingLine, quote, sound, type Check, type Doctor } from './check.ts';
-import { listNamedItems, type StoreReadings } from './read-stores.ts';
+import { listNamedItems, storeWords, type StoreReadings } from './read-stores.ts';
 
 type Intent = Records['intents'][number];
 
@@ -17,7 +16,7 @@ const storages: readonly Storage[] = ['keychain', 'file'];
 
 /** Secrets that a crash left without a record: those that an intention names, and those that only a store knows. */
 export function checkLeftoverSecrets(doctor: Doctor, stores: StoreReadings): readonly Check[] {
-  const name = 'left-over secrets';
+  const name = 'leftover-secrets';
   if (doctor.records === null) return [];
   const checks = [...checkIntents(name, doctor, stores), ...checkOrphans(name, doctor, stores)];
   return checks.length > 0 ? checks : [sound(name, 'none')];
@@ -30,7 +29,7 @@ function checkIntents(name: string, { context, records }: Doctor, stores: StoreR
     const { item, storage, createdAt } = intent;
     const since = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ');
     const isThere = stores[storage].secrets.has(item);
-    const what = isThere ? `a secret is left in the ${storage}` : 'no secret is left';
+    const what = isThere ? `a secret is left in the ${storeWords[storage]}` : 'no secret is left';
     return {
       name,
       state: 'warning',
@@ -58,7 +57,7 @@ async function settleIntent(context: OperationContext, intent: Intent): Promise<
     if (done !== null) return done;
   }
   await dropSecrets(context, storage, [item], (before) => withoutIntent(before, item));
-  return secret ? `removed ${item} from the ${storage}` : `forgot ${item}, which was not there`;
+  return secret ? `removed ${item} from the ${storeWords[storage]}` : `forgot ${item}, which was not there`;
 }
 
 /**
@@ -89,9 +88,10 @@ async function settleCredential(
   });
   // A credential of another account must not slip into the link.
   if (!isAlive || (account !== null && link.account.id !== null && account !== link.account.id)) return null;
-  const replaced = link.credentialItem;
-  await dropSecrets(context, link.storage, [replaced], (records) =>
-    mapLink(withoutIntent(records, item), link.id, (current) => ({
+  const replaced = { item: link.credentialItem, storage: link.storage, createdAt: context.clock.now() };
+  await context.links.change((before) => {
+    const records = withoutIntent(before, item);
+    const adopted = mapLink(records, link.id, (current) => ({
       ...current,
       credentialItem: item,
       credentialKind: credential.kind,
@@ -101,8 +101,10 @@ async function settleCredential(
       statusReason: null,
       checkedAt: context.clock.now(),
       expiresAt: expiresAt ?? current.expiresAt,
-    })),
-  );
+    }));
+    return { ...adopted, intents: [...records.intents, replaced] };
+  });
+  await dropSecrets(context, link.storage, [replaced.item], (records) => records);
   return `gave "${link.name}" the credential that a stopped rotation had left`;
 }
 
@@ -127,8 +129,15 @@ function checkOrphans(name: string, { context }: Doctor, stores: StoreReadings):
   const records = context.links.read();
   const ids = new Set<string>([...records.links, ...records.clients].map(({ id }) => id));
   return storages.flatMap((storage): Check[] => {
+    // What a link that has lost its credential may get back is no orphan.
+    const bereft = records.links.filter(
+      (link) => link.storage === storage && !stores[storage].secrets.has(link.credentialItem),
+    );
     const orphans = (stores[storage].items ?? []).filter(
-      (item) => ownName.test(item) && isOrphan(records, storage, item),
+      (item) =>
+        ownName.test(item) &&
+        isOrphan(records, storage, item) &&
+        !bereft.some(({ id }) => item.startsWith(`credential.${id}.`)),
     );
     const isOwn = (item: string): boolean =>
       storage === 'file' || item.startsWith('probe.') || ids.has(ownName.exec(item)?.[1] ?? '');
@@ -159,28 +168,17 @@ function toOwnOrphans(
   storage: Storage,
   items: readonly string[],
 ): Check {
-  const place = storage === 'file' ? 'encrypted file' : 'keychain';
+  const place = storeWords[storage];
   return {
     name,
     state: 'warning',
     detail: `the ${place} holds ${count(items.length, 'secret')} that no link names (${items.join(', ')})`,
     fix: mendingLine,
     async mend() {
-      const vault = await context.openVault(storage);
       const records = context.links.read();
-      const links = records.links.filter((link) => link.storage === storage);
-      const present = await vault.read(links.map(({ credentialItem }) => credentialItem));
-      const bereft = links.filter(({ credentialItem }) => !present.has(credentialItem));
-      // A credential of a link that has lost its own may be all that is left of it.
-      const isLast = (item: string): boolean => bereft.some(({ id }) => item.startsWith(`credential.${id}.`));
-      const removed = items.filter((item) => isOrphan(records, storage, item) && !isLast(item));
+      const removed = items.filter((item) => isOrphan(records, storage, item));
+      const vault = await context.openVault(storage);
       for (const item of removed) await vault.remove(item);
-      const [kept] = bereft;
-      if (kept && removed.length < items.length) {
-        throw new StorageError(
-          `A credential of "${kept.name}" stays, which has lost its own: relink it first.`,
-        );
-      }
       return `removed ${count(removed.length, 'secret')} from the ${place}`;
     },
   };

@@ -11,10 +11,11 @@ const busDeadlineMs = 3_000;
 
 /** Whether the session bus answers, on which the keychain of Linux is reached. */
 export async function checkSessionBus(
-  { context }: Doctor,
+  doctor: Doctor,
   { keychain }: StoreReadings,
 ): Promise<readonly Check[]> {
-  const name = 'D-Bus';
+  const name = 'dbus';
+  const { context } = doctor;
   if (context.platform !== 'linux' || !keychain.isNeeded) return [];
   const path = findSessionBusSocket(context.env);
   if (path === undefined) {
@@ -23,7 +24,7 @@ export async function checkSessionBus(
         name,
         state: 'error',
         detail: 'there is no D-Bus session, so no keychain can be reached',
-        fix: findBusFix(),
+        fix: findBusFix(doctor),
       },
     ];
   }
@@ -40,29 +41,38 @@ export async function checkSessionBus(
     const reason =
       error instanceof GitlinkError ? toDetail(error) : `no answer within ${busDeadlineMs / 1000} s`;
     const detail = `the D-Bus session at ${path.replace('\0', '@')} does not work: ${reason}`;
-    return [{ name, state: 'error', detail, fix: findBusFix() }];
+    return [{ name, state: 'error', detail, fix: findBusFix(doctor) }];
   } finally {
     bus.close();
   }
 }
 
 /** systemd keeps the bus of a person who is logged in there, also for SSH and cron. */
-function findBusFix(): string {
+function findBusFix(doctor: Doctor): string {
+  if (!isKeychainInUse(doctor)) return leaveKeychain;
   const path = `/run/user/${process.getuid?.() ?? 0}/bus`;
   return existsSync(path)
     ? `export DBUS_SESSION_BUS_ADDRESS=unix:path=${path}`
     : 'dbus-run-session -- "$SHELL"';
 }
 
+/** Where nothing lies in the keychain yet, another store does as well. */
+const leaveKeychain = 'gitlink config set store file';
+
+function isKeychainInUse({ records }: Doctor): boolean {
+  return records !== null && listNamedItems(records, 'keychain').length > 0;
+}
+
 /** Whether the keychain answers. */
 export function checkKeychain(
-  { context, records }: Doctor,
+  doctor: Doctor,
   { keychain }: StoreReadings,
   isBusBroken: boolean,
 ): readonly Check[] {
   const name = 'keychain';
   const { fault, isNeeded, items } = keychain;
-  if (!isNeeded) return [sound(name, 'not needed: secrets go to the encrypted file')];
+  if (doctor.records === null) return [];
+  if (!isNeeded) return [sound(name, 'not needed: no secret of a link lies there')];
   if (fault === null)
     return [
       sound(
@@ -72,8 +82,7 @@ export function checkKeychain(
     ];
   // Without the bus nothing else can be said.
   if (isBusBroken) return [];
-  const isInUse = records === null || listNamedItems(records, 'keychain').length > 0;
-  const fix = isInUse ? findKeychainFix(context, fault) : 'gitlink config set store file';
+  const fix = isKeychainInUse(doctor) ? findKeychainFix(doctor.context, fault) : leaveKeychain;
   return [{ name, state: 'error', detail: toDetail(fault), fix }];
 }
 
@@ -89,7 +98,7 @@ function findKeychainFix(context: Doctor['context'], fault: GitlinkError): strin
 
 /** Whether the encrypted file opens, and who may read what opens it. */
 export function checkEncryptedFile({ context, records }: Doctor, { file }: StoreReadings): readonly Check[] {
-  const name = 'encrypted file';
+  const name = 'encrypted-file';
   const { fault, isNeeded, items } = file;
   if (!isNeeded) return [];
   const passphrase = checkPassphraseFile(context, records?.passphraseFile ?? null);
@@ -108,7 +117,7 @@ function checkPassphraseFile(
   { env, platform }: Doctor['context'],
   recorded: string | null,
 ): readonly Check[] {
-  const name = 'passphrase file';
+  const name = 'passphrase-file';
   const path = recorded ?? (env['GITLINK_PASSPHRASE'] ? null : (env['GITLINK_PASSPHRASE_FILE'] ?? null));
   if (!path) return [];
   const word = quote(path);

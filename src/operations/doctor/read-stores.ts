@@ -19,6 +19,13 @@ export interface StoreReading {
 
 export type StoreReadings = Readonly<Record<Storage, StoreReading>>;
 
+/** What people call the stores. */
+export const storeWords: Readonly<Record<Storage, string>> = {
+  keychain: 'keychain',
+  file: 'encrypted file',
+  env: 'environment',
+};
+
 /** The items of a link that the records name. */
 export function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
   return withoutNulls([credentialItem, webhook?.secretItem, webhook?.nextSecretItem]);
@@ -45,14 +52,16 @@ export function findVaultFile({ directories }: OperationContext): string {
   return join(directories.config, 'secrets.vault');
 }
 
-/** Reads all that the records name, from both stores at once. */
+/** Reads all that the records name, from all stores at once. */
 export async function readStores({ context, records }: Doctor): Promise<StoreReadings> {
   const isFileUsual = await prefersFile(context);
   const read = async (storage: Storage): Promise<StoreReading> => {
     const named = records === null ? [] : listNamedItems(records, storage);
     const intents = (records?.intents ?? []).filter((intent) => intent.storage === storage);
     const isThere = storage === 'file' && existsSync(findVaultFile(context));
-    const isNeeded = named.length > 0 || isThere || (storage === 'keychain' && !isFileUsual);
+    // What the records would name is not known where they cannot be read.
+    const isUsual = storage === 'keychain' && records !== null && !isFileUsual && !isInEnvironment(records);
+    const isNeeded = named.length > 0 || (records !== null && isThere) || isUsual;
     const empty = { isNeeded, secrets: new Map<string, Secret>(), items: null };
     // The passphrase is not asked for, and the desktop not bothered, for a store that nobody uses.
     if (!isNeeded) return { ...empty, fault: null };
@@ -66,8 +75,13 @@ export async function readStores({ context, records }: Doctor): Promise<StoreRea
     }
   };
   context.reporter.status('Asking the secret stores…');
-  const [keychain, file] = await Promise.all([read('keychain'), read('file')]);
-  return { keychain, file };
+  const [keychain, file, env] = await Promise.all([read('keychain'), read('file'), read('env')]);
+  return { keychain, file, env };
+}
+
+/** Where the environment brings a link along, as in CI, a new one is not expected to be made. */
+function isInEnvironment({ links }: Records): boolean {
+  return links.some(({ storage }) => storage === 'env');
 }
 
 /** Preferences that cannot be read are another check's finding. */
@@ -75,7 +89,7 @@ async function prefersFile(context: OperationContext): Promise<boolean> {
   try {
     return (await context.openSettings()).get('store') === 'file';
   } catch (error) {
-    if (error instanceof GitlinkError) return false;
+    if (error instanceof GitlinkError) return true;
     throw error;
   }
 }

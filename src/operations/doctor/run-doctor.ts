@@ -17,13 +17,13 @@ import { readStores } from './read-stores.ts';
  */
 export async function runDoctor(context: OperationContext, helper: string): Promise<readonly Check[]> {
   const modes = checkModes(context.directories, context.platform);
-  const { records, check: readable } = checkRecords(context);
+  const { records, checks: readable } = checkRecords(context, modes);
   const doctor: Doctor = { context, records, helper };
   const stores = await readStores(doctor);
   const bus = await checkSessionBus(doctor, stores);
   const isBusBroken = bus.some(({ state }) => state !== 'ok');
   const later = await Promise.all([
-    checkSettings(doctor),
+    checkSettings(doctor, modes),
     checkLeftoverFiles(doctor),
     checkLocks(doctor),
     checkBrowser(doctor),
@@ -37,7 +37,7 @@ export async function runDoctor(context: OperationContext, helper: string): Prom
   ]);
   const [settings, files, locks, ...surroundings] = later;
   return [
-    readable,
+    ...readable,
     ...settings,
     ...modes,
     ...bus,

@@ -1,14 +1,16 @@
 import * as v from 'valibot';
 import { ForbiddenError, NotFoundError } from '../../errors.ts';
-import type { HostClient, Route } from '../../http/host-client.ts';
+import type { HostClient, HostRequest, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import type { AuditSupport, Connection } from '../audit-support.ts';
+import { joinParts, toMoment, toSafeAddress, type ConnectionPart } from '../connection-parts.ts';
 import { narrow } from '../narrow.ts';
-import type { HostAccess } from '../provider.ts';
+import { signInKind, type HostAccess } from '../provider.ts';
 import { toWebhook } from './convert.ts';
 import { pacing } from './pacing.ts';
 import { hook } from './schemas.ts';
+import { isForgejo } from './versions.ts';
 
 /**
  * No API of Gitea or Forgejo lists all tokens, or any grant of a sign-in. Site administrators may list the tokens of
@@ -35,21 +37,11 @@ async function* listConnections(
   const found = await http.request({ method: 'GET', route: route`/orgs/${organization}`, accept: [404] });
   if (found.status === 404)
     throw new NotFoundError(`The credential sees no organization ${organization} at ${host}.`);
-  let seen = 0;
-  const parts: readonly [what: string, items: AsyncIterable<Connection | null>][] = [
+  const parts: readonly ConnectionPart[] = [
     ['webhooks of the organization', listHooks(access, organization)],
     ['tokens of its members', listMemberTokens(access, organization)],
   ];
-  for (const [what, items] of parts) {
-    let isHidden = false;
-    for await (const item of items) {
-      if (item === null) isHidden = true;
-      else yield item;
-    }
-    if (isHidden) onHidden(what);
-    else seen += 1;
-  }
-  if (seen > 0) return;
+  if (yield* joinParts(parts, onHidden)) return;
   throw new ForbiddenError(`The credential may see nothing that others connected to ${organization}.`, {
     hint: 'Webhooks take an owner and read:organization; tokens of others a site administrator and read:user.',
   });
@@ -67,8 +59,7 @@ async function* listHooks(
     const { url, events, active } = toWebhook(found);
     yield {
       kind: 'webhook',
-      // An address may hold a token in its path or query.
-      name: url.replace(/[?#].*$/, '?…').replace(/\/\/[^/@]*@/, '//…@'),
+      name: toSafeAddress(url),
       owner: organization,
       powers: events,
       expiresAt: null,
@@ -80,15 +71,22 @@ async function* listHooks(
 }
 
 async function* listMemberTokens(
-  { http, host }: HostAccess,
+  access: HostAccess,
   organization: string,
 ): AsyncGenerator<Connection | null> {
+  const { http, host, version } = access;
+  const adminPage = `${host}${isForgejo(version) ? '' : '/-'}/admin/users`;
   for await (const person of listAll(http, route`/orgs/${organization}/members`, member)) {
     if (person === null) {
       yield null;
       return;
     }
-    for await (const found of listAll(http, route`/users/${person.login}/tokens`, listedToken)) {
+    for await (const found of listAll(
+      http,
+      route`/users/${person.login}/tokens`,
+      listedToken,
+      asPassword(access),
+    )) {
       if (found === null) {
         yield null;
         break;
@@ -100,12 +98,18 @@ async function* listMemberTokens(
         powers: found.scopes ?? [],
         // Tokens of Gitea and Forgejo have no end.
         expiresAt: 'never',
-        lastUsedAt: toTime(found.last_used_at),
+        lastUsedAt: toMoment(found.last_used_at) ?? 'never',
         isActive: true,
-        pageUrl: `${host}/-/admin/users`,
+        pageUrl: person.login === access.account.login ? `${host}/user/settings/applications` : adminPage,
       };
     }
   }
+}
+
+/** Gitea lists tokens only for who sends theirs as a password; a sign-in cannot be sent so. */
+function asPassword({ account, credential }: HostAccess): Pick<HostRequest, 'authorization'> {
+  if (account.login === null || credential.kind === signInKind) return {};
+  return { authorization: { scheme: 'Basic', username: account.login, secret: credential.token } };
 }
 
 /** @returns null, and nothing more, where the credential may not see the list. */
@@ -113,6 +117,7 @@ async function* listAll<Schema extends v.GenericSchema>(
   http: HostClient,
   place: Route,
   schema: Schema,
+  authorization: Pick<HostRequest, 'authorization'> = {},
 ): AsyncGenerator<v.InferOutput<Schema> | null, void, undefined> {
   let isHidden = false;
   const fetchPage = async (page: number): Promise<CountedPage<v.InferOutput<Schema>>> => {
@@ -122,6 +127,7 @@ async function* listAll<Schema extends v.GenericSchema>(
       route: place,
       query,
       accept: [401, 403, 404],
+      ...authorization,
     });
     if (status !== 200) {
       isHidden = true;
@@ -133,9 +139,4 @@ async function* listAll<Schema extends v.GenericSchema>(
   };
   yield* fetchCountedPages(fetchPage, pageSize, pacing.concurrency);
   if (isHidden) yield null;
-}
-
-function toTime(text: string | null | undefined): number | 'never' {
-  const time = Date.parse(text ?? '');
-  return Number.isNaN(time) ? 'never' : time;
 }

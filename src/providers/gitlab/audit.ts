@@ -4,6 +4,7 @@ import type { HostClient, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import type { AuditSupport, Connection, ConnectionKind, InspectedWebhook } from '../audit-support.ts';
+import { joinParts, toMoment, toSafeAddress, type ConnectionPart } from '../connection-parts.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess, WebhookPlace } from '../provider.ts';
 import { toWebhook } from './convert.ts';
@@ -77,8 +78,7 @@ async function* listConnections(
     accept: [404],
   });
   if (status === 404) throw new NotFoundError(`The credential sees no group ${group} at ${host}.`);
-  let seen = 0;
-  const parts: readonly [what: string, items: AsyncIterable<Connection | null>][] = [
+  const parts: readonly ConnectionPart[] = [
     [
       'tokens of the group',
       listTokens(
@@ -102,16 +102,7 @@ async function* listConnections(
     ['webhooks of the group', listGroupHooks(access, group)],
     ['tokens of its projects', listProjects(access, group)],
   ];
-  for (const [what, items] of parts) {
-    let isHidden = false;
-    for await (const item of items) {
-      if (item === null) isHidden = true;
-      else yield item;
-    }
-    if (isHidden) onHidden(what);
-    else seen += 1;
-  }
-  if (seen > 0) return;
+  if (yield* joinParts(parts, onHidden)) return;
   throw new ForbiddenError(`The credential may see nothing that others connected to ${group}.`, {
     hint: 'It takes the role Owner in the group and the scope api.',
   });
@@ -136,8 +127,8 @@ async function* listTokens(
       name,
       owner,
       powers: scopes ?? [],
-      expiresAt: toTime(end) ?? 'never',
-      lastUsedAt: toTime(used) ?? 'never',
+      expiresAt: toMoment(end) ?? 'never',
+      lastUsedAt: toMoment(used) ?? 'never',
       isActive: active ?? true,
       pageUrl,
     };
@@ -157,7 +148,7 @@ async function* listDeployTokens(
     }
     const { name, scopes, expires_at: end, revoked, expired } = found;
     if (revoked || expired) continue;
-    const expiresAt = toTime(end) ?? 'never';
+    const expiresAt = toMoment(end) ?? 'never';
     yield {
       kind: 'deploy-token',
       name,
@@ -199,8 +190,7 @@ async function* listGroupHooks(
     const pageUrl = `${host}/groups/${group}/-/hooks`;
     yield {
       kind: 'webhook',
-      // An address may hold a token in its path or query.
-      name: hideSecretParts(url),
+      name: toSafeAddress(url),
       owner: group,
       powers: events,
       expiresAt: null,
@@ -265,14 +255,4 @@ async function* listAll<Schema extends v.GenericSchema>(
   };
   yield* fetchCountedPages(fetchPage, endpoints.pageSize, pacing.concurrency);
   if (isHidden) yield null;
-}
-
-/** @returns null for no time. A day without an hour ends at its beginning (GitLab: midnight UTC). */
-function toTime(text: string | null | undefined): number | null {
-  const time = Date.parse(text ?? '');
-  return Number.isNaN(time) ? null : time;
-}
-
-function hideSecretParts(url: string): string {
-  return url.replace(/[?#].*$/, '?…').replace(/\/\/[^/@]*@/, '//…@');
 }

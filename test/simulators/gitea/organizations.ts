@@ -10,6 +10,7 @@ export function listOrganizationRoutes(api: (handler: GiteaHandler) => Route['ha
   return [
     { method: 'GET', template: '/api/v1/user/orgs', handle: api(listMine) },
     { method: 'GET', template: '/api/v1/orgs/{org}', handle: api(read) },
+    { method: 'GET', template: '/api/v1/orgs/{org}/members', handle: api(listMembers) },
     {
       method: 'GET',
       template: '/api/v1/users/{username}/orgs/{org}/permissions',
@@ -33,6 +34,19 @@ function listMine(call: Call) {
 function read(call: Call) {
   requireScopes(call, 'organization');
   return { status: 200, json: toOrganizationJson(call, requireOrganization(call)) };
+}
+
+/** Outsiders see those alone who show their membership; here nobody does. */
+function listMembers(call: Call) {
+  requireScopes(call, 'organization');
+  const organization = requireOrganization(call);
+  const { user } = requireActor(call);
+  const sees = user.isAdmin || organization.members.has(user.id);
+  const members = [...call.state.owners.values()].filter(
+    (owner) => sees && owner.kind === 'user' && organization.members.has(owner.id),
+  );
+  const toJson = ({ id, login }: (typeof members)[number]): object => ({ id, login });
+  return answerPage(call, members, toJson, { hasLink: true });
 }
 
 function readPermissions(call: Call) {

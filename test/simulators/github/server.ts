@@ -21,6 +21,7 @@ import { listInstanceRoutes } from './instance.ts';
 import { createLimits } from './limits.ts';
 import { checkManners } from './manners.ts';
 import { createOAuth, type GithubOAuth } from './oauth.ts';
+import { listOrganizationConnectionRoutes } from './organization-connections.ts';
 import { answerAbsentPage, type BrowserPerson } from './pages.ts';
 import { listRepositoryRoutes } from './repositories.ts';
 import { listSettingsPageRoutes } from './settings-pages.ts';
@@ -127,6 +128,7 @@ export async function startGithubSimulator(options: GithubSimulatorOptions = {})
     ...listUserRoutes(api),
     ...listRepositoryRoutes(api),
     ...listHookRoutes(api),
+    ...listOrganizationConnectionRoutes(api),
     ...clientCalls(api),
   ];
   const checkDescribed = createRequestCheck(
