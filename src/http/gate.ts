@@ -61,7 +61,7 @@ export function createGate({ origin, pacing, budget, clock, signal, onWait }: Ga
   /** The host's count as this process has seen it. */
   let count: RateWindow | null = null;
   let lastShare = Promise.resolve();
-  /** Between requests, after the host has refused some without telling how many it takes. */
+  /** Between requests, after the host has refused some for a reason that its count does not tell. */
   let distanceMs = 0;
   let distanceSetAt = -Infinity;
   let nextPlaceAt = -Infinity;
@@ -134,7 +134,7 @@ export function createGate({ origin, pacing, budget, clock, signal, onWait }: Ga
     if (told === null) return;
     const seen = noteWindow(count, { ...told, most: told.remaining }, now);
     count = seen;
-    if (seen === null || !isScarce(seen)) return;
+    if (seen === null || seen.resetAt <= now || !isScarce(seen)) return;
     const { window } = budget.read();
     const isKnown = window !== null && window.resetAt > now && window.remaining <= seen.remaining;
     if (isKnown) return;
@@ -176,7 +176,8 @@ export function createGate({ origin, pacing, budget, clock, signal, onWait }: Ga
         await budget.change((state) => [closeUntil(state, until), undefined]);
       }
       await noteCount(headers);
-      if (count === null) adaptDistance(traveller, limit?.isRefusal === true);
+      // Where the host's own count explains a refusal, it also tells how to go on.
+      adaptDistance(traveller, limit?.isRefusal === true && count?.remaining !== 0);
     },
     isClosed: () => findClosedUntil() > clock.now(),
     createRateLimitError,
