@@ -12,6 +12,7 @@ import { findMedian, printRow, type Row } from './bench-table.ts';
  * are ratios of medians against something that ran in turn with it, so that a busy machine slows both; those of
  * `hosts` are parts of what the design allows, from simulators that take their time, and want a machine at rest.
  *
+ * Another gh than that of PATH: `GITLINK_BENCH_GH`.
  * Other Nodes: `GITLINK_TEST_NODES`, paths separated by colons. Rounds: `GITLINK_BENCH_ROUNDS`, default 40.
  * 64 processes at expiry are counted by `npm run campaign refresh`, the faults of bulk work by `npm run campaign webhooks`.
  */
@@ -104,12 +105,58 @@ process.stdout.write(String(new Entry('gitlink', 'credential.link-0.bench', { li
     env: { ...env, HOME: home },
     expected: 'canary-bench-token',
   };
+  const gh = findGh(home, env);
   try {
-    const [ours = Number.NaN, theirs = Number.NaN] = measureInTurn([helper, reference]);
-    return [toRow(`credential get from the keychain, 5 links, Node ${version}`, helperBar, ours, theirs)];
+    const [ours = Number.NaN, theirs = Number.NaN, peer = Number.NaN] = measureInTurn([
+      helper,
+      reference,
+      ...(gh ? [gh.program] : []),
+    ]);
+    return [
+      toRow(`credential get from the keychain, 5 links, Node ${version}`, helperBar, ours, theirs),
+      ...(gh
+        ? [
+            toRow(`the same, beside gh ${gh.version} auth git-credential get`, null, ours, peer),
+            toRow(`gh ${gh.version} auth git-credential get, beside the least program`, null, peer, theirs),
+          ]
+        : []),
+    ];
   } finally {
     rmSync(least, { force: true });
   }
+}
+
+/**
+ * GitHub's own program, where `GITLINK_BENCH_GH` names one or PATH has one of 2.26 or newer: older ones keep no token
+ * in the keychain. Its token lies in the same keychain, and nothing is asked over the network.
+ */
+function findGh(
+  home: string,
+  env: Readonly<Record<string, string>>,
+): { readonly program: Program; readonly version: string } | null {
+  const command = process.env['GITLINK_BENCH_GH'] ?? 'gh';
+  const { stdout, error } = spawnSync(command, ['--version'], {
+    env: { HOME: home, PATH: process.env['PATH'] },
+    encoding: 'utf8',
+  });
+  const [, version = '', major = '0', minor = '0'] = error
+    ? []
+    : (/version ((\d+)\.(\d+)\.\d+)/.exec(stdout) ?? []);
+  if (Number(major) * 1_000 + Number(minor) < 2_026) return null;
+  const directory = join(home, '.config', 'gh');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(
+    join(directory, 'hosts.yml'),
+    'github.com:\n    users:\n        ada:\n    user: ada\n    git_protocol: https\n',
+  );
+  const program: Program = {
+    command,
+    args: ['auth', 'git-credential', 'get'],
+    env: { ...env, HOME: home, GH_NO_UPDATE_NOTIFIER: '1', GH_TELEMETRY: 'false' },
+    input: 'protocol=https\nhost=github.com\n\n',
+    expected: 'password=canary-bench-token',
+  };
+  return { program, version };
 }
 
 /** Links on as many hosts, as the link store writes them. */
@@ -174,7 +221,8 @@ function readVersion(node: string): string {
 function storeSecret(env: Readonly<Record<string, string>>): void {
   const script = `const { Entry } = require('@napi-rs/keyring');
 new Entry('gitlink', 'credential.link-0.bench', { linux: { store: 'secret-service' } })
-  .setPassword(JSON.stringify({ version: 1, kind: 'personal-access-token', token: 'canary-bench-token' }));`;
+  .setPassword(JSON.stringify({ version: 1, kind: 'personal-access-token', token: 'canary-bench-token' }));
+new Entry('gh:github.com', 'ada', { linux: { store: 'secret-service' } }).setPassword('canary-bench-token');`;
   const { status, stderr } = spawnSync(process.execPath, ['-e', script], {
     cwd: project,
     env,
