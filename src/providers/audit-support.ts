@@ -34,6 +34,8 @@ export interface Connection {
   /** `never` where the host says so; null where it does not tell. */
   readonly lastUsedAt: number | 'never' | null;
   readonly isActive: boolean;
+  /** What else is wrong with it, as a part of a sentence. */
+  readonly trouble?: string | null;
   /** Where a person changes or ends it. */
   readonly pageUrl: string;
 }

@@ -7,7 +7,7 @@ export type ConnectionPart = readonly [what: string, items: AsyncIterable<Connec
  * Reads the parts one after the other.
  *
  * @param onHidden - Gets the name of each part of which something may not be seen.
- * @returns whether any part could be seen as a whole.
+ * @returns whether anything could be seen, if only that there is nothing.
  */
 export async function* joinParts(
   parts: readonly ConnectionPart[],
@@ -17,8 +17,12 @@ export async function* joinParts(
   for (const [what, items] of parts) {
     let isHidden = false;
     for await (const item of items) {
-      if (item === null) isHidden = true;
-      else yield item;
+      if (item === null) {
+        isHidden = true;
+      } else {
+        isAnySeen = true;
+        yield item;
+      }
     }
     if (isHidden) onHidden(what);
     else isAnySeen = true;

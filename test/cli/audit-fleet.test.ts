@@ -9,6 +9,7 @@ import {
   startBitbucket,
   startBitbucketDc,
 } from '../support/linked-bitbucket.ts';
+import { linkArgs as linkAzureArgs, startAzureDevops } from '../support/linked-azure-devops.ts';
 import { startGithub } from '../support/linked-github.ts';
 import { startGitlab, usualScopes as gitlabScopes } from '../support/linked-gitlab.ts';
 import { createSandbox, type Sandbox } from '../support/sandbox.ts';
@@ -64,18 +65,18 @@ const faults: readonly {
 ];
 
 describe('audit of a fleet', () => {
-  test('one run over 50 links of five providers names every seeded fault, and nothing else', async () => {
+  test('one run over 60 links of six providers names every seeded fault, and nothing else', async () => {
     const sandbox = createSandbox();
     const link = await startHosts(sandbox);
     await link();
     const own = readRecords(sandbox).links;
-    expect(own).toHaveLength(5);
+    expect(own).toHaveLength(6);
 
     // What is true of the links as they were made: told apart from what is seeded.
     const before = groupByLink(await audit(sandbox));
     seed(sandbox);
     const found = groupByLink(await audit(sandbox));
-    expect(readRecords(sandbox).links).toHaveLength(50);
+    expect(readRecords(sandbox).links).toHaveLength(60);
 
     const expected: Record<string, readonly string[]> = {};
     for (const { name, account } of own) {
@@ -141,18 +142,21 @@ async function startHosts(sandbox: Sandbox): Promise<() => Promise<void>> {
   const github = await startGithub();
   const bitbucket = await startBitbucket();
   const dc = await startBitbucketDc();
+  const azure = await startAzureDevops();
   const giteaToken = addToken(gitea, usualScopes);
   const gitlabToken = gitlab.addToken({ scopes: gitlabScopes }).secret;
   const githubToken = github.addToken().secret;
   const cloudToken = bitbucket.addToken({ kind: 'workspace', resource: 'acme', scopes: accessScopes }).secret;
   const dcToken = dc.addToken({}).secret;
-  secrets.set(sandbox, [giteaToken, gitlabToken, githubToken, cloudToken, dcToken]);
+  const azureToken = azure.addToken().secret;
+  secrets.set(sandbox, [giteaToken, gitlabToken, githubToken, cloudToken, dcToken, azureToken]);
   const links: readonly (readonly [args: readonly string[], token: string])[] = [
     [['link', 'gitea', '--host', gitea.url, '--namespace', 'acme'], giteaToken],
     [['link', 'gitlab', '--host', gitlab.url, '--namespace', 'acme'], gitlabToken],
     [['link', 'github', '--host', github.url, '--namespace', 'acme'], githubToken],
     [linkArgs(bitbucket, '--namespace', 'acme'), cloudToken],
     [linkDcArgs(dc, '--namespace', 'WEB'), dcToken],
+    [linkAzureArgs(azure, '--namespace', 'acme/Platform'), azureToken],
   ];
   return async () => {
     for (const [args, token] of links) {

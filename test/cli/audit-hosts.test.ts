@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { addToken, createLinked } from '../support/linked.ts';
 import { createInstalledGithub, createLinkedGithub } from '../support/linked-github.ts';
-import { createLinkedDc } from '../support/linked-bitbucket.ts';
 import { createLinkedGitlab } from '../support/linked-gitlab.ts';
 import type { Sandbox } from '../support/sandbox.ts';
 import { addHook, receiverUrl } from './webhooks-kit.ts';
@@ -261,14 +260,5 @@ describe('audit --org', () => {
     expect(findings.filter(({ code }) => code === 'connected-personal-token')).toMatchObject([
       { subject: `laptop of ada at ${github.url}`, severity: 'warning' },
     ]);
-  });
-
-  test('a host that tells no such things is exit 6', async () => {
-    const { sandbox } = await createLinkedDc();
-    const run = await sandbox.run(['audit', '--org', 'acme', '--json']);
-    expect(run).toMatchObject({ exitCode: 6 });
-    expect(run.json()).toMatchObject({
-      error: { code: 'unsupported', hint: 'gitlink can ask: gitea, github, gitlab' },
-    });
   });
 });

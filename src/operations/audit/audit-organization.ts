@@ -80,7 +80,7 @@ async function tryLink(
 }
 
 function toFinding(connection: Connection, { host }: LinkRecord, now: number): Finding {
-  const { kind, name, owner, powers, expiresAt, lastUsedAt, isActive, pageUrl } = connection;
+  const { kind, name, owner, powers, expiresAt, lastUsedAt, isActive, trouble, pageUrl } = connection;
   const end = typeof expiresAt === 'number' ? judgeEnd(expiresAt, now) : null;
   const use = typeof lastUsedAt === 'number' ? judgeUse(lastUsedAt, lastUsedAt, now) : null;
   const notes: readonly (readonly [Severity, string])[] = [
@@ -89,6 +89,7 @@ function toFinding(connection: Connection, { host }: LinkRecord, now: number): F
     ...(use ? [['warning', use] as const] : []),
     ...(lastUsedAt === 'never' ? [['info', 'never used'] as const] : []),
     ...(isActive ? [] : [['warning', 'switched off'] as const]),
+    ...(trouble ? [['warning', trouble] as const] : []),
   ];
   const worst = notes.reduce((most, [severity]) => Math.max(most, severities.indexOf(severity)), 0);
   const may =

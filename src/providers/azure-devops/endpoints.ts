@@ -11,9 +11,10 @@ const pageSize = 100;
 /** No organization has more projects; a list that goes on is broken. */
 const pageLimit = 1_000;
 
-/** The page of a project's webhooks is its administrators'; whoever may see and change them has these two. */
+/** The page of a project's webhooks is its administrators'; whoever may see and change them has both of these. */
 const hooksNamespace = 'cb594ebe-87dd-4fc9-ac2c-6a10a4c92046';
 const viewAndEdit = 3;
+export const viewHooks = 1;
 /** So many projects fit into one address. */
 const permissionBatch = 40;
 
@@ -104,18 +105,20 @@ function assertMissing({ host }: HostAccess, body: unknown): null {
  * without them, and would make them again.
  *
  * @param projectIds - Each once.
+ * @param rights - Default: to see and to change them.
  * @returns The ids of those; null where this credential may not even ask.
  */
 export async function findManageable(
   access: HostAccess,
   projectIds: readonly string[],
+  rights: number = viewAndEdit,
 ): Promise<ReadonlySet<string> | null> {
   const found = new Set<string>();
   for (let start = 0; start < projectIds.length; start += permissionBatch) {
     const batch = projectIds.slice(start, start + permissionBatch);
     const { status, body } = await ask(access.http, {
       method: 'GET',
-      route: route`/${requireOrganization(access)}/_apis/permissions/${hooksNamespace}/${viewAndEdit}`,
+      route: route`/${requireOrganization(access)}/_apis/permissions/${hooksNamespace}/${rights}`,
       query: {
         tokens: batch.map((id) => `PublisherSecurity/${id}`).join(','),
         alwaysAllowAdministrators: true,

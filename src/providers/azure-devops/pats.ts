@@ -153,7 +153,13 @@ function toLifeMs({ validFrom, validTo }: schemas.PatToken): number {
   return Number.isNaN(lifeMs) ? longestDays * dayMs : Math.min(Math.max(lifeMs, dayMs), longestDays * dayMs);
 }
 
-async function listTokens(access: HostAccess, http: HostClient): Promise<readonly schemas.PatToken[]> {
+/**
+ * The living tokens of the person who signed in.
+ *
+ * @param http - The way to the organization's identities.
+ * @throws ForbiddenError when the sign-in may not manage tokens.
+ */
+export async function listTokens(access: HostAccess, http: HostClient): Promise<readonly schemas.PatToken[]> {
   const found: schemas.PatToken[] = [];
   const seen = new Set<string>();
   for (let continuationToken: string | undefined; ;) {

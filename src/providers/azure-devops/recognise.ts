@@ -44,12 +44,13 @@ export async function recognise(
   const found = v.safeParse(schemas.connection, answer.body);
   if (!found.success && !isOwnWord(answer)) return null;
   if (named !== null) assertFound(place.host, named, answer);
-  else if (answer.status === 404) return null;
+  else if (answer.status === 404 && organization !== null) return null;
   const isHosted = found.success && found.output.deploymentType === 'hosted';
   // Strangers are welcome there, and get no headers that would help them in.
   const isOpen = isHosted && isAsked && findTenant(answer) === null;
   const tenant = findTenant(isOpen ? await openPage(http, route`/${organization}`) : answer);
-  const isServices = tenant !== null || isHosted;
+  // Without an organization a server asks for a credential; Services has nothing there.
+  const isServices = tenant !== null || isHosted || answer.status === 404;
   return {
     host: place.host,
     flavour: isServices ? 'azure-devops' : serverFlavour,

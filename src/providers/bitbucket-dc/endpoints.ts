@@ -195,17 +195,22 @@ export async function testHook(
   });
 }
 
-/** The last ping of a hook; null where there was none. */
-export async function fetchLastPing(
+/**
+ * The newest delivery of a hook; null where there was none.
+ *
+ * @param event - Of this event alone; default: of any.
+ */
+export async function fetchLatest(
   access: HostAccess,
   place: WebhookPlace,
   hookId: number,
+  event?: string,
 ): Promise<v.InferOutput<typeof schemas.invocation> | null> {
   const { path, template } = toHookRoute(place, String(hookId));
   const { status, body } = await send(access, {
     method: 'GET',
     route: { path: `${path}/latest`, template: `${template}/latest` },
-    query: { event: 'diagnostics:ping' },
+    query: { event },
     accept: [404],
   });
   return status === 200 ? narrow(schemas.invocation, body, 'the delivery') : null;

@@ -5,6 +5,11 @@ export function toTokensUrl(host: string): string {
   return `${host}/plugins/servlet/access-tokens/manage`;
 }
 
+/** Where an administrator manages the tokens of somebody else. */
+export function toTokensUrlOfUser(host: string, slug: string): string {
+  return `${host}/plugins/servlet/access-tokens/users/${encodeURIComponent(slug)}/manage`;
+}
+
 /** Where the tokens of an account are made: those of a project or repository in its settings. */
 export function toTokensUrlOf(host: string, { kind, login }: Account): string {
   const path = login === null ? null : toPagePath(kind, login);

@@ -76,7 +76,7 @@ export const testResult = v.object({
 });
 
 export const invocation = v.object({
-  result: v.nullish(v.object({ outcome: v.nullish(v.string()) })),
+  result: v.nullish(v.object({ outcome: v.nullish(v.string()), statusCode: v.nullish(v.number()) })),
 });
 
 /** Epoch milliseconds as servers send them, or a date as the official description has it. */

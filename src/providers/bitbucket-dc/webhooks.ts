@@ -139,7 +139,8 @@ async function testWebhook(access: HostAccess, place: WebhookPlace, hookId: stri
   const { body } = await endpoints.testHook(access, place, hook);
   const status = narrow(schemas.testResult, body ?? {}, 'the test').response?.statusCode;
   if (status != null) return judgeStatus(status);
-  const outcome = (await endpoints.fetchLastPing(access, place, hook.id))?.result?.outcome;
+  const ping = await endpoints.fetchLatest(access, place, hook.id, 'diagnostics:ping');
+  const outcome = ping?.result?.outcome;
   if (outcome == null) return { outcome: 'sent' };
   if (outcome === 'SUCCESS') return { outcome: 'delivered' };
   const reason = outcome === 'ERROR' ? 'the receiver did not answer' : 'the receiver did not accept it';

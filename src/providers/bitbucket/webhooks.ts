@@ -85,7 +85,7 @@ function toBody({ url, events, secret }: WantedWebhook, hook: Webhook | null): R
   };
 }
 
-function toWebhook(hook: schemas.Hook): Webhook {
+export function toWebhook(hook: schemas.Hook): Webhook {
   const { skip_cert_verification: skipsCheck, history_enabled: keepsHistory } = hook;
   return {
     id: hook.uuid,
@@ -125,7 +125,7 @@ async function removeWebhook(
  *
  * @throws ForbiddenError for a project.
  */
-function toHooksRoute(place: WebhookPlace): Route {
+export function toHooksRoute(place: WebhookPlace): Route {
   if (place.level === 'repository') {
     return route`/repositories/${place.repository.namespace}/${place.repository.id}/hooks`;
   }

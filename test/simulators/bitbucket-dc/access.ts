@@ -11,7 +11,7 @@ function lowest(left: Level, right: Level): Level {
 }
 
 /** What a person may do, whatever the credential says. */
-function levelOfUserInProject(user: DcUser, project: DcProject): Level {
+export function levelOfUserInProject(user: DcUser, project: DcProject): Level {
   if (user.isSystemAdmin || project.owner === user) return levels.admin;
   return project.members.get(user.id) ?? levels.none;
 }

@@ -12,6 +12,8 @@ export function createDcRequestCheck(): (request: CheckedRequest) => readonly st
       query.delete('start');
       query.delete('limit');
     }
+    // What a permission is of is described in words.
+    if (query.has('permission')) query.delete('permission.projectKey');
     // The description says `latest` everywhere; `1.0` is the same.
     const path = request.path.replace(/^(\/rest\/[a-z-]+)\/1\.0\//, '$1/latest/');
     return check({ ...request, path, query });

@@ -1,8 +1,9 @@
 import type { PlainAnswer, Route } from '../routes.ts';
-import { refuseNotFound, requireActor, type Call } from './call.ts';
+import { levelInProject, levelOfUserInProject } from './access.ts';
+import { refuse, refuseNotFound, requireActor, type Call } from './call.ts';
 import { answerPage } from './paging.ts';
 import type { Api } from './server.ts';
-import type { DcUser } from './state.ts';
+import { levels, type DcUser } from './state.ts';
 
 /** People, and what only those see who signed in (`providers/bitbucket-data-center.md` §3). */
 export function listUserRoutes(api: Api): Route[] {
@@ -29,7 +30,20 @@ function listUsers(call: Call): PlainAnswer {
       type === 'NORMAL' &&
       [name, displayName, emailAddress ?? ''].some((text) => text.toLowerCase().includes(filter)),
   );
-  return answerPage(call, found, (user) => toUserJson(call, user));
+  const readers = found.filter(createPermissionFilter(call));
+  return answerPage(call, readers, (user) => toUserJson(call, user));
+}
+
+/** Of the permission filters only those that some test needs: who may read a project. */
+function createPermissionFilter(call: Call): (user: DcUser) => boolean {
+  const { query } = call.request;
+  const permission = query.get('permission');
+  if (permission === null) return () => true;
+  if (permission !== 'PROJECT_READ') throw refuse(400, `The filter ${permission} is not simulated.`);
+  const key = query.get('permission.projectKey') ?? '';
+  const project = call.state.findProject(key);
+  if (!project || levelInProject(call, project) === levels.none) throw refuseNotFound(`Project ${key}`);
+  return (user) => project.public || levelOfUserInProject(user, project) > levels.none;
 }
 
 function readUser(call: Call): PlainAnswer {
