@@ -22,11 +22,13 @@ function report(error: unknown, argv: readonly string[], runtime: Runtime): numb
   // What a signal stopped is reported as stopped, whatever broke on the way down.
   const cause: unknown = runtime.signal.aborted ? runtime.signal.reason : error;
   const { exitCode, code, message, hint, stack } = describeError(cause, argv);
-  if (argv.includes('--json')) {
+  // What comes after two hyphens is the command line of another program.
+  const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  if (own.includes('--json')) {
     runtime.stdout.write(`${stringifyForTerminal({ error: { code, message, hint } })}\n`);
   }
   runtime.stderr.write(`gitlink: ${message}\n`);
   if (hint !== null) runtime.stderr.write(`  ${hint}\n`);
-  if (stack !== null && argv.includes('--verbose')) runtime.stderr.write(`${stack}\n`);
+  if (stack !== null && own.includes('--verbose')) runtime.stderr.write(`${stack}\n`);
   return exitCode;
 }

@@ -1,4 +1,4 @@
-import { ForbiddenError, UsageError } from '../errors.ts';
+import { CancelledError, ForbiddenError, UsageError } from '../errors.ts';
 import { toDisplayHost } from '../http/base-url.ts';
 import {
   findInstallation,
@@ -33,6 +33,8 @@ export interface AppSignInWish {
   readonly webhook: { readonly url: string; readonly events: readonly string[] } | null;
   /** The app of a link that is linked again, by its id in the records. */
   readonly usualClient: string | null;
+  /** The accounts that the link is meant for, which choose between several installations; empty for any. */
+  readonly namespaces: readonly string[];
 }
 
 /** An installed app needs a person's clicks at two pages. */
@@ -64,11 +66,32 @@ export async function signInAsApp(
     reporter.note(`An owner of ${outcome.login} has been asked to install the App.`);
     return toPendingCredential(recognised, client, outcome.login);
   }
+  const isNew = chosen === null && wish.usualClient !== client.id;
+  if (isNew) await confirmAccount(session, app, outcome.installation, wish);
   const { login, isSelective } = outcome.installation;
   reporter.note(
     `The App ${client.app.slug} is installed on ${login}, for ${isSelective ? 'the repositories that were chosen there' : 'all repositories'}.`,
   );
   return verifyInstallation(context, recognised, app, outcome.installation);
+}
+
+/** Somebody else may have installed an App that is open to all, while this person was asked to. */
+async function confirmAccount(
+  session: Session,
+  app: OpenApp,
+  installation: Installation,
+  wish: AppSignInWish,
+): Promise<void> {
+  try {
+    assertMeant(app, installation, wish);
+  } catch (error) {
+    if (!session.prompter.canAsk) throw error;
+    const isMeant = await session.prompter.confirm(
+      `The App was installed on ${installation.login}. Link that account?`,
+      true,
+    );
+    if (!isMeant) throw new CancelledError('Nothing was linked. The App stays where it is installed.');
+  }
 }
 
 /** The app of the flags, of the link, or the only one of the host. */
@@ -80,22 +103,23 @@ async function findApp(
   const { context, prompter } = session;
   const { provider, description } = recognised;
   const apps = listClientsOf(context.links.read(), provider.id, description.host).filter(isApp);
-  if (flags.appKeyFile !== undefined && flags.appId === undefined) {
+  const own = apps.filter(({ id }) => id === usualClient);
+  // A link that is linked again has an App, which a new key is for.
+  const appId = flags.appId ?? (flags.appKeyFile === undefined ? undefined : own[0]?.app.id);
+  if (flags.appKeyFile !== undefined && appId === undefined) {
     throw new UsageError('A key needs --app-id, too: the number on the settings page of the App.');
   }
-  if (flags.appId !== undefined) {
-    const named = apps.find(({ app }) => app.id === flags.appId);
-    if (flags.appKeyFile !== undefined) return addGivenApp(session, recognised, flags, storage);
+  if (appId !== undefined) {
+    const named = apps.find(({ app }) => app.id === appId);
+    if (flags.appKeyFile !== undefined) return addGivenApp(session, recognised, { ...flags, appId }, storage);
     if (named) return named;
-    throw new UsageError(
-      `gitlink has no key of the App ${flags.appId} at ${toDisplayHost(description.host)}.`,
-      {
-        hint: 'Add --app-key-file FILE',
-      },
-    );
+    throw new UsageError(`gitlink has no key of the App ${appId} at ${toDisplayHost(description.host)}.`, {
+      hint: 'Add --app-key-file FILE',
+    });
   }
-  if (flags.org !== undefined || flags.public === true) return null;
-  const own = apps.filter(({ id }) => id === usualClient);
+  if (flags.public === true) return null;
+  if (flags.org !== undefined)
+    return apps.find(({ app }) => isSameAccount(app.owner ?? '', flags.org ?? '')) ?? null;
   const [only, ...others] = own.length > 0 ? own : apps;
   if (!only || others.length === 0) return only ?? null;
   if (!prompter.canAsk) {
@@ -144,7 +168,7 @@ export async function addGivenApp(
 export async function createApp(
   session: Session,
   recognised: RecognisedHost,
-  { flags, storage, webhook }: Omit<AppSignInWish, 'usualClient'>,
+  { flags, storage, webhook }: Pick<AppSignInWish, 'flags' | 'storage' | 'webhook'>,
 ): Promise<AppClient> {
   const { context, reporter } = session;
   const { provider, description } = recognised;
@@ -158,7 +182,7 @@ export async function createApp(
   const owner = flags.org ?? null;
   const whose = owner === null ? 'your own account' : `the organization ${owner}`;
   reporter.note(
-    `gitlink makes a GitHub App of your own for ${whose}: its key stays on this machine, and you choose what it reaches.`,
+    `gitlink makes a GitHub App for ${whose}: its key stays on this machine, and you choose what it reaches.`,
   );
   const client = await registerApp(
     context,
@@ -193,7 +217,7 @@ async function chooseInstallation(
   session: Session,
   app: OpenApp,
   { installations }: KnownInstallations,
-  { flags, usualClient }: AppSignInWish,
+  { flags, usualClient, namespaces }: AppSignInWish,
 ): Promise<InstallationOutcome | null> {
   const { context, prompter, reporter } = session;
   const toOutcome = (installation: Installation): InstallationOutcome => ({
@@ -201,14 +225,20 @@ async function chooseInstallation(
     installation,
   });
   if (flags.installation !== undefined) return toOutcome(await findInstallation(app, flags.installation));
-  const unlinked =
+  const free =
     usualClient === app.client.id
       ? installations
       : selectUnlinked(context.links.read(), app.client, installations);
+  const meant = free.filter(({ login }) => namespaces.some((name) => isSameAccount(name, login)));
+  const unlinked = meant.length > 0 ? meant : free;
   const [only, ...others] = unlinked;
   if (!only) return null;
   if (!prompter.canAsk || session.saysYes) {
-    if (others.length === 0) return toOutcome(only);
+    if (others.length === 0) {
+      // A link that is linked again knows its account itself.
+      if (usualClient !== app.client.id) assertMeant(app, only, { flags, namespaces });
+      return toOutcome(only);
+    }
     throw new UsageError(`The App ${app.client.app.slug} is installed on several accounts.`, {
       hint: `Name one: ${unlinked.map(({ id, login }) => `--installation ${id} (${login})`).join(' or ')}`,
     });
@@ -221,6 +251,29 @@ async function chooseInstallation(
   const chosen = await prompter.choose('Which account?', choices, '--installation');
   const found = unlinked.find(({ id }) => id === chosen);
   return found ? toOutcome(found) : null;
+}
+
+/**
+ * An App that anybody may install can be on accounts that nobody here meant: without a person to ask, those have to be
+ * named.
+ *
+ * @throws UsageError
+ */
+function assertMeant(
+  { client }: OpenApp,
+  { id, login }: Installation,
+  { flags, namespaces }: Pick<AppSignInWish, 'flags' | 'namespaces'>,
+): void {
+  const { owner, slug } = client.app;
+  const isKnown = owner === null || isSameAccount(owner, login) || isSameAccount(flags.org ?? '', login);
+  if (isKnown || namespaces.some((name) => isSameAccount(name, login))) return;
+  throw new UsageError(`The App ${slug} of ${owner} is installed on ${login}, which was not asked for.`, {
+    hint: `If that is the account to link: --installation ${id}`,
+  });
+}
+
+function isSameAccount(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }
 
 /** Sends the person to the page where the app is installed, and waits. */
@@ -243,9 +296,24 @@ async function install(
   }
   // After a registration the browser is there already.
   if (isOpen) reporter.note(`Choose the repositories there and press "Install" (${page}).`);
-  else await openPage(session, page);
+  else {
+    reporter.note(explainInstalling(app, before));
+    await openPage(session, page);
+  }
   reporter.status('Waiting until the App is installed (Ctrl-C to stop)…');
   return waitForInstallation(context, app, before, toTimeoutMs(wish.flags));
+}
+
+/** Why a page opens. Whether an App may go on other accounts than its owner's is told by nobody but that page. */
+function explainInstalling(
+  { client: { app, provider } }: OpenApp,
+  { installations }: KnownInstallations,
+): string {
+  if (installations.length === 0) {
+    return `You have the App ${app.slug}, which is not installed yet: choose the repositories there and press "Install".`;
+  }
+  const owner = app.owner ?? 'its owner';
+  return `You have the App ${app.slug}, and it is linked wherever it is installed. Install it on another account there; a private App goes on ${owner} alone. To make one for an organization: gitlink link ${provider} --org NAME`;
 }
 
 function toTimeoutMs({ timeout }: CredentialFlags): number {

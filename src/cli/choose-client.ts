@@ -41,7 +41,7 @@ export async function findSignInClient(
   if (!only) return null;
   if (others.length === 0) return toSignInClient(session, only, flags);
   throw new UsageError(`There are several clients for ${description.host}.`, {
-    hint: `Name one: ${known.map(({ clientId }) => `--client-id ${clientId}`).join(' or ')}`,
+    hint: `Name one: ${known.map(({ clientId, app }) => `--client-id ${clientId}${app === null ? '' : ` (${app.slug})`}`).join(' or ')}`,
   });
 }
 

@@ -50,14 +50,17 @@ export function addCredentialFlags(command: Command): Command {
     .option('--token-file <file>', 'read the token from a file')
     .option('--token-env <variable>', 'read the token from an environment variable')
     .option('--email <address>', 'the e-mail address of the account (Bitbucket API tokens)')
-    .option('--username <name>', 'the user name of a token that serves git alone (GitLab deploy tokens)')
+    .option(
+      '--username <name>',
+      'the user name of a token that serves git alone (GitLab deploy tokens, Azure git credentials)',
+    )
     .option('--client-id <id>', 'the OAuth client to sign in with')
     .option('--client-secret-file <file>', 'read its secret from a file')
     .option('--client-secret-env <variable>', 'read its secret from an environment variable')
     .option('--app-id <id>', 'the number of a GitHub App that you have')
     .option('--app-key-file <file>', 'its private key (PEM)')
     .option('--installation <id>', 'the installation of the App to use')
-    .option('--org <name>', 'make a new GitHub App for this organization')
+    .option('--org <name>', 'a GitHub App of this organization: made where gitlink has none')
     .option('--public', 'let other accounts install the new App, too')
     .option('--organization <name>', "Azure DevOps: the organization, or the server's collection")
     .option('--no-browser', 'open no browser: show the address, and take what it ends at')
@@ -248,16 +251,24 @@ export function readExpiry(text: string | undefined, now: number): number | null
  * @param given - The value of `--expires`, read by {@link readExpiry}.
  */
 export async function chooseExpiry(
-  { prompter, saysYes, context }: Session,
+  { prompter, reporter, saysYes, context }: Session,
   { isExpiryHidden, expiresAt }: Identity,
   given: number | null,
 ): Promise<number | null> {
   const isAsked = isExpiryHidden === true && expiresAt === null && given === null;
   if (!isAsked || !prompter.canAsk || saysYes) return given;
-  const answer = await prompter.ask(
-    'When does this token end? The host does not tell (2027-03-31, or never)',
-    '--expires',
-    'never',
-  );
-  return answer === 'never' ? null : readExpiry(answer, context.clock.now());
+  for (;;) {
+    const answer = await prompter.ask(
+      'When does this token end? The host does not tell (2027-03-31, or never)',
+      '--expires',
+      'never',
+    );
+    try {
+      return answer === 'never' ? null : readExpiry(answer, context.clock.now());
+    } catch (error) {
+      // A slip of the pen shall not cost all that was answered before.
+      if (!(error instanceof UsageError)) throw error;
+      reporter.warn(error.message);
+    }
+  }
 }

@@ -3,6 +3,7 @@ import { chooseHelperCommand } from '../git/helper-command.ts';
 import {
   listConfiguredHosts,
   listGitHosts,
+  listLastHosts,
   planGitSetup,
   planGitUndo,
   type GitChange,
@@ -40,7 +41,9 @@ export async function offerGit(
   isWanted: boolean | undefined,
 ): Promise<void> {
   const { context, prompter, reporter, runtime } = session;
-  if (isWanted === false || listConfiguredHosts(context.links.read()).includes(link.host)) return;
+  const hosts = listGitHosts(link);
+  const configured = listConfiguredHosts(context.links.read());
+  if (isWanted === false || hosts.every((host) => configured.includes(host))) return;
   if (isWanted !== true) {
     if (!prompter.canAsk) {
       reporter.note('To use this account for git: gitlink setup-git');
@@ -48,12 +51,14 @@ export async function offerGit(
     }
     if (!(await prompter.confirm('Use this account for git?', true))) return;
   }
-  const change = await planGitSetup(context, runtime, listGitHosts(link), chooseHelper(session));
+  const change = await planGitSetup(context, runtime, hosts, chooseHelper(session));
   await makeGitChange(session, change);
   reporter.note(`git now asks gitlink for ${toShortHost(link.host)}.`);
 }
 
-/** Gives git back what it had before `setup-git` for the host of a link, showing the change. */
+/** Gives git back what it had before `setup-git` for what a link alone answers, showing the change. */
 export async function undoGitFor(session: Session, link: LinkRecord): Promise<void> {
-  await makeGitChange(session, await planGitUndo(session.context, session.runtime, listGitHosts(link)));
+  const { context, runtime } = session;
+  const hosts = listLastHosts(context.links.read(), link);
+  await makeGitChange(session, await planGitUndo(context, runtime, hosts));
 }

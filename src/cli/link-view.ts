@@ -7,7 +7,12 @@ export const linkColumns: readonly Column<LinkDocument>[] = [
   { header: 'NAME', cell: ({ name }) => name, least: 12 },
   // A long name would leave no room for the others.
   { header: 'PROVIDER', cell: ({ flavour, provider }) => (flavour.length > 12 ? provider : flavour) },
-  { header: 'HOST', cell: ({ host }) => toShortHost(host), least: 12 },
+  // Links of two organizations at one host look alike but for that.
+  {
+    header: 'HOST',
+    cell: ({ host, organization }) => toShortHost(organization === null ? host : `${host}/${organization}`),
+    least: 12,
+  },
   { header: 'ACCOUNT', cell: describeAccount, least: 8 },
   { header: 'METHOD', cell: ({ method }) => method },
   { header: 'ACCESS', cell: describeAccess, least: 8 },
@@ -24,8 +29,8 @@ export function describeAccount({ account }: LinkDocument): string {
 }
 
 /** `all`, or what a restriction leaves. */
-export function describeAccess({ restriction, method }: LinkDocument): string {
-  if (restriction.mode === 'unrestricted') return method === 'app' ? 'as installed' : 'all';
+export function describeAccess({ restriction, account }: LinkDocument): string {
+  if (restriction.mode === 'unrestricted') return account.kind === 'installation' ? 'as installed' : 'all';
   const names = [...restriction.namespaces, ...restriction.repositories];
   return names.length > 0 ? names.join(', ') : 'nothing';
 }

@@ -7,11 +7,12 @@ import type { Session } from './session.ts';
  * standard error, because standard output is data.
  *
  * @param document - The JSON document that holds the secret.
+ * @param isKnownToCi - Whether it came from the CI system's own variables, which it masks by itself.
  */
-export function printSecret(session: Session, secret: Secret, document: object): void {
+export function printSecret(session: Session, secret: Secret, document: object, isKnownToCi = false): void {
   const { output, reporter } = session;
   reporter.clear();
-  maskInLogs(session, secret);
+  if (!isKnownToCi) maskInLogs(session, secret);
   if (output.isTerminal) reporter.note('What follows is a secret.');
   output.data(secret.reveal());
   output.document(document);

@@ -76,6 +76,28 @@ export async function planCredentialSetup(options: SetupOptions, context: GitCon
   };
 }
 
+/** What setup writes for hosts where it finds nothing before it: to undo one of which no record was kept. */
+export async function describePlainSetup(
+  hosts: readonly string[],
+  helper: string,
+  context: GitContext,
+): Promise<readonly SetupRecord[]> {
+  const file = await findConfigFile('global', context);
+  return hosts.map((host) => ({
+    host,
+    file,
+    keys: listWritten(helper).map((key) => ({ ...key, replaced: [] })),
+  }));
+}
+
+/** The settings of a host that make gitlink its only helper. */
+function listWritten(helper: string): readonly Pick<SetupKey, 'name' | 'written'>[] {
+  return [
+    { name: 'helper', written: ['', helper] },
+    { name: 'useHttpPath', written: ['true'] },
+  ];
+}
+
 /**
  * Plans to take away what setup wrote and to bring back what it replaced. Values that came there since stay; where
  * ours are gone, nothing is done.
@@ -129,10 +151,7 @@ function planHost(setup: HostSetup): {
 } {
   const { host, helper, file, entries, known } = setup;
   const [usual] = toSections(host);
-  const keys = [
-    { name: 'helper', written: ['', helper] },
-    { name: 'useHttpPath', written: ['true'] },
-  ].map((key) => {
+  const keys = listWritten(helper).map((key) => {
     const before = known?.keys.find(({ name }) => name === key.name);
     return { ...key, replaced: findReplaced(key, readValues(entries, file, usual, key.name), before) };
   });

@@ -245,6 +245,43 @@ describe('formatCredentialAnswer', () => {
     expect(format(answer, old)).toEqual({ refused: 'this token needs git 2.46 or newer' });
   });
 
+  describe('a server that offers to sign in as Windows does', () => {
+    const answer = { username: 'gitlink', password: new Secret('canary:password'), expiresAtSeconds: null };
+    const pair = Buffer.from('gitlink:canary:password').toString('base64');
+
+    it.each(['NTLM', 'Negotiate', 'negotiate TlRMTVNTUAAC', 'Bearer, Basic realm="y", NTLM'])(
+      '%s: Basic as a finished header',
+      (offer) => {
+        const request = parse(
+          `capability[]=authtype\n${minimal}wwwauth[]=Basic realm="x"\nwwwauth[]=${offer}\n`,
+        );
+        expect(request && format(answer, request)).toBe(
+          `capability[]=authtype\nephemeral=1\nauthtype=Basic\ncredential=${pair}\n`,
+        );
+      },
+    );
+
+    it('an older git gets nothing, with the reason', () => {
+      const request = parse(`${minimal}wwwauth[]=NTLM\n`);
+      expect(request && format(answer, request)).toEqual({
+        refused: expect.stringContaining('git 2.46 or newer') as string,
+      });
+    });
+
+    it.each(['Basic realm="NTLM"', 'Basic realm="x, NTLM"', 'Bearer authorization_uri=https://x', ''])(
+      '%j offers nothing of the kind',
+      (offer) => {
+        const request = parse(`${minimal}wwwauth[]=${offer}\n`);
+        expect(request && format(answer, request)).toBe('username=gitlink\npassword=canary:password\n');
+      },
+    );
+
+    it('the password is found again in what git rejects', () => {
+      const request = parse(`${minimal}authtype=Basic\ncredential=${pair}\n`);
+      expect(request?.credential?.equals(answer.password)).toBe(true);
+    });
+  });
+
   it.each(['\n', '\r', '\0'])('C16: answers nothing if a value has %j in it', (character) => {
     const bad = `canary${character}host=evil.example`;
     const good = new Secret('canary-good');

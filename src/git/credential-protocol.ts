@@ -14,6 +14,11 @@ export interface CredentialRequest {
   /** Sent with `store` and `erase` where the answer was a `credential` instead of a password. */
   readonly credential: Secret | null;
   readonly capabilities: ReadonlySet<string>;
+  /**
+   * Whether the server offered to sign in as Windows does (git 2.41 and newer say so). libcurl then prefers that to
+   * Basic, and tries a token as if it were somebody's Windows password.
+   */
+  readonly offersWindows: boolean;
 }
 
 /** What gitlink answers; `expiresAtSeconds` is the end of the token as Unix time, `null` if it has none. */
@@ -91,6 +96,7 @@ export function readCredentialRequest(bytes: Uint8Array): CredentialRequest | Re
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const values = new Map<string, Buffer>();
   const capabilities = new Set<string>();
+  let offersWindows = false;
   let lines = 0;
   for (let start = 0; start < buffer.length;) {
     const newline = buffer.indexOf(lineFeed, start);
@@ -111,15 +117,20 @@ export function readCredentialRequest(bytes: Uint8Array): CredentialRequest | Re
     } else if (key === 'capability[]') {
       if (value.length === 0) capabilities.clear();
       else capabilities.add(value.toString('latin1'));
+    } else if (key === 'wwwauth[]') {
+      // One offer in each line, or several by comma, in whose quotes anything may stand.
+      const offers = value.toString('latin1').replace(/"[^"]*"/g, '');
+      offersWindows ||= /(?:^|,\s{0,9})(?:NTLM|Negotiate)\b/i.test(offers);
     }
     start = end + 1;
   }
-  return toRequest(values, capabilities);
+  return toRequest(values, capabilities, offersWindows);
 }
 
 function toRequest(
   values: ReadonlyMap<string, Buffer>,
   capabilities: ReadonlySet<string>,
+  offersWindows: boolean,
 ): CredentialRequest | Refusal {
   const texts: Record<string, string> = {};
   for (const key of ['protocol', 'host', 'path', 'username']) {
@@ -139,13 +150,24 @@ function toRequest(
     path: path || null,
     username: username || null,
     password: toSecret(values.get('password')),
-    credential: toSecret(values.get('credential')),
+    credential: toSecret(
+      values.get('authtype')?.toString('latin1') === 'Basic'
+        ? toPassword(values.get('credential'))
+        : values.get('credential'),
+    ),
     capabilities,
+    offersWindows,
   };
 }
 
 function toSecret(value: Buffer | undefined): Secret | null {
   return value === undefined || value.length === 0 ? null : new Secret(value.toString('utf8'));
+}
+
+/** The password in what {@link formatCredentialAnswer} encoded for a header. */
+function toPassword(pair: Buffer | undefined): Buffer | undefined {
+  const decoded = pair && Buffer.from(pair.toString('latin1'), 'base64');
+  return decoded?.subarray(decoded.indexOf(':') + 1);
 }
 
 /**
@@ -172,6 +194,16 @@ export function formatCredentialAnswer(
   if ('bearer' in answer) {
     if (!knowsAuthtype) return { refused: 'this token needs git 2.46 or newer' };
     lines.push(['authtype', 'Bearer'], ['credential', answer.bearer.reveal()]);
+  } else if (request.offersWindows) {
+    if (!knowsAuthtype) {
+      return {
+        refused:
+          'the server offers to sign in as Windows does, beside which only git 2.46 or newer sends a token',
+      };
+    }
+    // A finished header, so that libcurl has nothing to choose.
+    const pair = Buffer.from(`${answer.username}:${answer.password.reveal()}`);
+    lines.push(['authtype', 'Basic'], ['credential', pair.toString('base64')]);
   } else {
     lines.push(['username', answer.username], ['password', answer.password.reveal()]);
   }

@@ -13,7 +13,7 @@ import { chooseLink, findRepositoryName, listUnsure } from './choose-link.ts';
 import { isRefreshDue } from '../oauth/token-set.ts';
 import { installationKind } from '../providers/provider.ts';
 import { findKeptToken } from './minted-tokens.ts';
-import { unpackCredential, type StoredCredential } from './stored-credential.ts';
+import { toMintedCredential, unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /** What the helper needs of the world: little, because its start is felt with every fetch. */
 export interface GitQuestion {
@@ -88,10 +88,12 @@ async function get(question: GitQuestion, request: CredentialRequest): Promise<G
     return refuse(`the token of "${link.name}" ended on ${date}; run: gitlink relink ${link.name}`);
   }
   const item = await question.readItem(link);
-  if (item === null) return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
+  const isInstallation = link.credentialKind === installationKind;
+  if (item === null && !isInstallation)
+    return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
   const access = gitAccesses[link.provider];
   if (!access) return refuse(`this version does not have the provider ${link.provider}`);
-  const usable = await makeUsable(question, link, unpackCredential(item), request);
+  const usable = await makeUsable(question, link, toStored(link, item), request);
   if (usable === null) {
     return refuse(
       `the sign-in of "${link.name}" cannot be renewed any more; run: gitlink relink ${link.name}`,
@@ -104,6 +106,11 @@ async function get(question: GitQuestion, request: CredentialRequest): Promise<G
   if ('refused' in output) return refuse(output.refused);
   question.recordUse(link, request.path);
   return { output, notice: null };
+}
+
+/** What an app has minted is nothing that could be lost. */
+function toStored({ credentialKind }: LinkRecord, item: Secret | null): StoredCredential {
+  return item === null ? toMintedCredential(credentialKind, []) : unpackCredential(item);
 }
 
 interface UsableCredential {

@@ -71,11 +71,13 @@ async function checkLink(
   link: LinkRecord,
   secret: Secret | undefined,
 ): Promise<Finding> {
-  if (!secret) return { status: 'secretMissing', statusReason: link.storage, identity: null };
+  const isOfApp = isInstallation(link);
+  if (!secret && !isOfApp) return { status: 'secretMissing', statusReason: link.storage, identity: null };
   try {
+    if (isOfApp)
+      return await withinDeadline(context, link, (signal) => checkInstallation(context, link, signal));
     const credential = tryUnpackCredential(secret);
     if (credential === null) return { status: 'secretMissing', statusReason: 'damaged', identity: null };
-    if (isInstallation(link)) return await checkInstallation(context, link);
     if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
     const identity = await withinDeadline(context, link, async (signal) => {
       const { provider, access } = await openLinkWith(context, toAsking(link), credential, signal);

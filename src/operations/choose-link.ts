@@ -101,6 +101,8 @@ interface RankedCandidate extends Candidate {
 
 /** Above every depth of an unrestricted link's namespaces. */
 const restrictedRank = 1_000;
+/** Of a credential that reaches nothing beyond its own place: before those that reach it among others. */
+const rootedRank = 500;
 
 function judge(
   link: LinkRecord,
@@ -123,7 +125,14 @@ function judge(
     const isCompared = place !== null && ofAccount.length > 1;
     const depth = isCompared ? findKnownDepth(link, place, surroundings) : 0;
     const reason = depth > 0 ? 'it is known to work there' : 'it may be used for everything';
-    return { link, fits: true, isOfAccount, reason, rank: depth };
+    const isOwn = root !== null && path !== null;
+    return {
+      link,
+      fits: true,
+      isOfAccount,
+      reason: isOwn ? `it is for ${root} alone` : reason,
+      rank: isOwn ? rootedRank + depth : depth,
+    };
   }
   if (path === null) return no('it is restricted, and the URL names no repository');
   const depth = place === null ? 0 : findAllowedDepth(link, restriction, place, surroundings);

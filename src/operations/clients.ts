@@ -31,11 +31,13 @@ export interface ClientRequest {
  */
 export async function keepClient(
   context: OperationContext,
-  storage: Storage,
+  wished: Storage,
   request: ClientRequest,
 ): Promise<ClientRecord> {
   const { identity } = request;
   const known = findRegistered(context.links.read(), request);
+  // An App's key lies there already, and all of a client lies in one store.
+  const storage = known?.app ? known.storage : wished;
   const id = known?.id ?? context.random.uuid();
   const secretItem =
     identity.secret === null ? null : nameClientItem(id, context.random.bytes(4).toString('hex'));

@@ -1,4 +1,5 @@
 import {
+  describePlainSetup,
   planCredentialSetup,
   planCredentialUndo,
   type ConfigPlan,
@@ -6,6 +7,7 @@ import {
 } from '../git/credential-config.ts';
 import type { GitContext } from '../git/run-git.ts';
 import { gitAccesses } from '../providers/git-registry.ts';
+import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 
@@ -19,7 +21,8 @@ export interface GitChange {
 }
 
 /**
- * Plans to make gitlink git's only credential helper for hosts.
+ * Plans to make gitlink git's only credential helper for hosts. For those of the environment's link nothing is kept
+ * beside git's own file: a job leaves nothing of gitlink behind.
  *
  * @param helper - The value of `credential.<host>.helper`.
  */
@@ -29,35 +32,54 @@ export async function planGitSetup(
   hosts: readonly string[],
   helper: string,
 ): Promise<GitChange> {
-  const known = context.links.read().gitSetups;
-  const plan = await planCredentialSetup({ hosts, helper, scope: 'global', records: known }, git);
-  const warnings = plan.laterHelpers.map(
-    ({ host, file }) =>
-      `${file} names another helper for ${host}; git gives it a copy of what gitlink answers.`,
+  const before = context.links.read();
+  const plan = await planCredentialSetup({ hosts, helper, scope: 'global', records: before.gitSetups }, git);
+  const passing = listPassingHosts(before);
+  const lost = plan.records.filter(
+    ({ host, keys }) =>
+      passing.includes(host) &&
+      keys.some(({ written, replaced }) => replaced.some((value) => !written.includes(value))),
   );
   return {
     plan,
-    warnings,
+    warnings: [
+      ...plan.laterHelpers.map(
+        ({ host, file }) =>
+          `${file} names another helper for ${host}; git gives it a copy of what gitlink answers.`,
+      ),
+      ...lost.map(
+        ({ host, file }) => `What ${file} says for ${host} goes: nothing is kept of it beside that file.`,
+      ),
+    ],
     async apply() {
       // First, so that a crash in between can be undone.
       await context.links.change((records) => ({
         ...records,
-        gitSetups: [...withoutHosts(records, hosts), ...plan.records.map(toStored)],
+        gitSetups: [
+          ...withoutHosts(records, hosts),
+          ...plan.records.filter(({ host }) => !passing.includes(host)).map(toStored),
+        ],
       }));
       await plan.apply();
     },
   };
 }
 
-/** Plans to give git back what it had before `setup-git`, for these hosts or for all. */
+/**
+ * Plans to give git back what it had before `setup-git`, for these hosts or for all.
+ *
+ * @param helper - What git would call: takes it from the hosts of the environment's link, too.
+ */
 export async function planGitUndo(
   context: OperationContext,
   git: GitContext,
   hosts: readonly string[] | null,
+  helper: string | null = null,
 ): Promise<GitChange> {
-  const records = context.links.read().gitSetups;
-  const undone = records.filter(({ host }) => hosts === null || hosts.includes(host));
-  const plan = await planCredentialUndo(undone, git);
+  const records = context.links.read();
+  const undone = records.gitSetups.filter(({ host }) => hosts === null || hosts.includes(host));
+  const passing = helper === null ? [] : await describePlainSetup(listPassingHosts(records), helper, git);
+  const plan = await planCredentialUndo([...undone, ...passing], git);
   return {
     plan,
     warnings: [],
@@ -88,15 +110,26 @@ export function listGitHosts({ provider, host, organization }: LinkRecord): read
   return [host, ...(gitAccesses[provider]?.listOtherHosts?.(host, organization) ?? [])];
 }
 
+/** The hosts that nothing but the environment's link names. */
+function listPassingHosts(records: Records): readonly string[] {
+  const [own = [], others = []] = [true, false].map((isOwn) =>
+    records.links.filter(({ id }) => (id === environmentId) === isOwn).flatMap(listGitHosts),
+  );
+  const kept = [...others, ...listConfiguredHosts(records)];
+  return own.filter((host) => !kept.includes(host));
+}
+
 /** The hosts for which git asks gitlink. */
 export function listConfiguredHosts(records: Records): readonly string[] {
   return records.gitSetups.map(({ host }) => host);
 }
 
-/** Whether git asks gitlink for a link's host, and no other link could answer once this one is gone. */
-export function isLastForGit(records: Records, { id, host }: LinkRecord): boolean {
-  const others = records.links.filter((link) => link.id !== id && link.status !== 'unlinking');
-  return listConfiguredHosts(records).includes(host) && !others.some((link) => link.host === host);
+/** The hosts for which git asks gitlink, and no other link could answer once this one is gone. */
+export function listLastHosts(records: Records, link: LinkRecord): readonly string[] {
+  const others = records.links.filter(({ id, status }) => id !== link.id && status !== 'unlinking');
+  const needed = others.flatMap(listGitHosts);
+  const configured = listConfiguredHosts(records);
+  return listGitHosts(link).filter((host) => configured.includes(host) && !needed.includes(host));
 }
 
 function withoutHosts(records: Records, hosts: readonly string[]): Records['gitSetups'] {

@@ -44,7 +44,7 @@ export function readEnvironmentLink(env: Environment, now: number): EnvironmentL
     id: environmentId,
     name: environmentId,
     provider: provider.id,
-    flavour: word.toLowerCase() === 'forgejo' ? 'forgejo' : provider.id,
+    flavour: ['forgejo', 'codeberg'].includes(word.toLowerCase()) ? 'forgejo' : provider.id,
     host,
     hostVersion: null,
     organization: env['GITLINK_ORGANIZATION'] || null,
@@ -196,11 +196,14 @@ function readRestriction(env: Environment): LinkRecord['restriction'] {
 function readSecret(env: Environment, name: string): Secret | null {
   const { [name]: value, [`${name}_FILE`]: path } = env;
   if (value && path) throw new UsageError(`${name} and ${name}_FILE are both set; one is enough.`);
-  if (value) return new Secret(value.trim());
+  if (value?.trim()) return new Secret(value.trim());
   if (!path) return null;
   try {
-    return new Secret(readFileSync(path, 'utf8').trim());
+    const text = readFileSync(path, 'utf8').trim();
+    if (text === '') throw new UsageError(`The file of ${name}_FILE is empty.`);
+    return new Secret(text);
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     throw new UsageError(`The file of ${name}_FILE cannot be read: ${code}.`);
   }

@@ -10,7 +10,7 @@ import { isInstallation } from './apps/open-app.ts';
 import { endMintedToken, mintOnce } from './apps/mint-token.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertPlainPath } from './restriction.ts';
-import { unpackCredential } from './stored-credential.ts';
+import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /** A token that a program gets. */
 export interface HandedOut {
@@ -67,10 +67,16 @@ export async function handOut(
   recordUsage(context.directories.state, { linkId: link.id, at: context.clock.now(), by, path: repository });
   return {
     token,
-    expiresAt: source.current.signIn?.tokens.expiresAt ?? link.expiresAt,
+    expiresAt: findEnd(source.current) ?? link.expiresAt,
     reachesFurther: link.restriction.mode === 'restricted',
     end: null,
   };
+}
+
+/** When the token itself ends, where it is one of those that are replaced all the time. */
+function findEnd({ signIn, minted, token }: StoredCredential): number | null {
+  const kept = minted?.find((each) => each.token.equals(token));
+  return kept?.expiresAt ?? signIn?.tokens.expiresAt ?? null;
 }
 
 /** A token of its own, as narrow as was asked for, that nothing else uses. */
@@ -80,6 +86,12 @@ async function handOutMinted(
   wish: HandOutWish,
   by: UsageEntry['by'],
 ): Promise<HandedOut> {
+  for (const permission of wish.permissions ?? []) {
+    if (/^[a-z_]+:(?:read|write|admin)$/.test(permission)) continue;
+    throw new UsageError(`"${permission}" is no permission with its level.`, {
+      hint: 'For example: --permission contents:read',
+    });
+  }
   context.reporter.status('Minting a token…');
   const { token, expiresAt } = await mintOnce(context, link, wish);
   recordUsage(context.directories.state, {

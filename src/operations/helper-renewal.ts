@@ -49,7 +49,7 @@ export async function renewForGit(
   credential: StoredCredential,
   isRefused: boolean,
 ): Promise<StoredCredential> {
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
+  outliveSignals();
   const context = createRenewalContext(machine);
   // The link says what git refused. Its token is the helper's own copy of the class, not to be compared here.
   if (isRefused) return renewSignIn(context, link, null);
@@ -68,6 +68,7 @@ export function mintForGit(
   link: LinkRecord,
   repository: string | null,
 ): Promise<StoredCredential> {
+  outliveSignals();
   return getMintedToken(createRenewalContext(machine), link, repository, null);
 }
 
@@ -107,6 +108,7 @@ export async function lookUpForGit(
   link: LinkRecord,
   repository: string,
 ): Promise<boolean> {
+  outliveSignals();
   try {
     const { provider, access } = await openLink(
       createRenewalContext(machine),
@@ -125,6 +127,11 @@ export async function lookUpForGit(
       return false;
     throw error;
   }
+}
+
+/** Ctrl-C reaches git's helper, too: what it has just been given would be lost. */
+function outliveSignals(): void {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => {});
 }
 
 function createRenewalContext(machine: HelperMachine): AccessContext {

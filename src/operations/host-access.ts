@@ -12,9 +12,10 @@ import { describeHost } from './describe-host.ts';
 import { createSource, type CredentialSource } from './credential-source.ts';
 import { findPacing } from './open-anonymous.ts';
 import type { RenewalContext } from './renew-sign-in.ts';
-import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
+import { assertNotUnlinking, requireProvider } from './link-faults.ts';
 import { assertServesApi } from './verify-git-credential.ts';
-import { unpackCredential, type StoredCredential } from './stored-credential.ts';
+import { readStored } from './read-stored.ts';
+import type { StoredCredential } from './stored-credential.ts';
 
 /** What opening a link needs of its surroundings: a part of every command's, and all that git's helper has. */
 export type AccessContext = MintContext & RenewalContext;
@@ -94,8 +95,7 @@ export async function openLink(
   assertServesApi(requireProvider(link), link);
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
-  if (!item) throw secretMissing(link);
-  return openLinkWith(context, link, unpackCredential(item), signal);
+  return openLinkWith(context, link, readStored(link, item), signal);
 }
 
 /** Opens a link whose credential has been read already. */

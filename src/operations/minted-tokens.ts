@@ -27,7 +27,8 @@ export function findKeptToken(
 /** Adds a token; the newest are kept, and none that has ended. */
 export function keepToken(tokens: readonly KeptToken[], added: KeptToken, now: number): readonly KeptToken[] {
   const others = tokens.filter(
-    (kept) => kept.repository !== added.repository && kept.expiresAt - spareMs > now,
+    (kept) =>
+      kept.repository?.toLowerCase() !== added.repository?.toLowerCase() && kept.expiresAt - spareMs > now,
   );
   return [added, ...others].slice(0, keptLimit);
 }

@@ -24,8 +24,11 @@ export function findNextStep(link: LinkRecord): string | null {
       return statusReason === 'sso'
         ? `authorise it for single sign-on (${page}); then: gitlink list --check`
         : `gitlink relink ${name}`;
-    case 'expired':
     case 'revoked':
+      return statusReason === 'uninstalled'
+        ? `install the App again: gitlink relink ${name}`
+        : `gitlink relink ${name}`;
+    case 'expired':
     case 'secretMissing':
       return `gitlink relink ${name}`;
     case 'unchecked':

@@ -51,6 +51,18 @@ export class ReceiverError extends InternalError {
   }
 }
 
+/**
+ * What a program sees that gets a token: neither gitlink's secrets nor what makes a link of the environment, because
+ * that would send the token of this link to the host of that one.
+ */
+export function withoutEnvironmentLink(
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
+  const names =
+    /^GITLINK_(?:PROVIDER|HOST|ORGANIZATION|TENANT|TOKEN(?:_FILE)?|EMAIL|USERNAME|NAMESPACES|APP_.*|.*_CLIENT_.*)$/;
+  return Object.fromEntries(Object.entries(withoutSecrets(env)).filter(([name]) => !names.test(name)));
+}
+
 /** What a child may see of the environment: gitlink's own secrets are not among it. */
 export function withoutSecrets(
   env: Readonly<Record<string, string | undefined>>,

@@ -75,6 +75,7 @@ export async function regenerateWebhooks(
   const records = context.links.read();
   const named = findLink(records, request.linkName);
   if (isInstallation(named) && isForApp(records, named, request)) {
+    if (named.id === environmentId) assertSecretSupplied(request);
     return regenerateAppWebhook(context, named, request);
   }
   const { id } = named;
@@ -133,6 +134,11 @@ function listOutside(
     .map(({ label }) => label);
 }
 
+/** What a run is about: what another one has read says nothing to it. */
+function describeRun({ credentialItem }: LinkRecord, { url, nativeEvents, at }: Target): string {
+  return [url, at, ...nativeEvents, credentialItem].join(' ');
+}
+
 /** What gitlink would make here nobody could read again: nothing of the environment's link is kept. */
 function assertSecretSupplied({ mode, suppliedSecret, dryRun }: RegenerateRequest): void {
   if (dryRun || mode === 'remove' || (mode === 'rotate' && suppliedSecret !== null)) return;
@@ -155,7 +161,7 @@ async function planAll(
   if (request.mode !== 'rotate' && !request.dryRun) removeWebhookReadings(state, open.link.id);
   const readings =
     request.mode === 'rotate' && !request.dryRun
-      ? openWebhookReadings(state, open.link.id, target.url, () => context.clock.now())
+      ? openWebhookReadings(state, open.link.id, describeRun(open.link, target), () => context.clock.now())
       : null;
   const question = { open, admin, target, mode: request.mode, ledger, secretItem, earlierUrl, readings };
   const limit = request.concurrency ?? findPacing(open.provider, open.link.host).concurrency;

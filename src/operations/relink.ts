@@ -2,6 +2,7 @@ import { GitlinkError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
+import { isInstallation } from './apps/open-app.ts';
 import type { OperationContext } from './context.ts';
 import { assertClientKept, keepSignInClient } from './clients.ts';
 import { openLink, openLinkWith } from './host-access.ts';
@@ -10,7 +11,7 @@ import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, assertStored, requireProvider } from './link-faults.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
-import { endSignIn, findCredentialPage } from './revoke-credential.ts';
+import { endMintedTokens, endSignIn, findCredentialPage } from './revoke-credential.ts';
 import { openVerified, toInitialStatus, type VerifiedCredential } from './verify-credential.ts';
 import { isGitOnly } from './verify-git-credential.ts';
 import { nameCredentialItem, packCredential, tryUnpackCredential } from './stored-credential.ts';
@@ -181,6 +182,8 @@ async function revokeOld(
   if (!provider.revoke && old.signIn === null) return null;
   context.reporter.status('Revoking the old credential…');
   try {
+    if (old.minted !== undefined && isInstallation(link))
+      return await endMintedTokens(context, link, old.minted);
     if (old.signIn !== null) return await endOldSignIn(context, link, provider, old, client);
     const { access } = await openLinkWith(context, link, old);
     return (await provider.revoke?.(access)) ?? null;
@@ -204,10 +207,12 @@ async function endOldSignIn(
 
 function assertSameAccount(link: LinkRecord, request: RelinkRequest): void {
   const { account } = request.verified.identity;
-  if (request.allowAccountChange || link.account.id === null || account.id === null) return;
+  if (request.allowAccountChange || link.account.id === null) return;
+  const isSameLogin = account.login?.toLowerCase() === link.account.login?.toLowerCase();
+  if (account.id === null && (account.login === null || isSameLogin)) return;
   if (account.id === link.account.id && isSameHost(link, request)) return;
   // An app that is installed again gets another number on the same account.
-  const isReinstalled = account.kind === 'installation' && account.login === link.account.login;
+  const isReinstalled = account.kind === 'installation' && isSameLogin;
   if (isReinstalled && isSameHost(link, request)) return;
   if (account.login === link.account.login && !isSameHost(link, request)) return;
   throw new UsageError(

@@ -49,6 +49,9 @@ export function isInNamespace(
   );
 }
 
+/** So many names show the form that names have. */
+const exampleCount = 3;
+
 /**
  * Turns a wish into a restriction by asking the host: each namespace must be one that the account reaches,
  * each repository one that it sees, which is then kept by its id.
@@ -67,11 +70,13 @@ export async function toHostRestriction(
   }
   const namespaces: string[] = [];
   const unresolved = new Set<string>();
+  const examples: string[] = [];
   for (const name of wish.namespaces) unresolved.add(assertPlainPath(name).toLowerCase());
   if (unresolved.size > 0) {
     for await (const { path } of provider.listNamespaces(access)) {
       if (unresolved.delete(path.toLowerCase())) namespaces.push(path);
       if (unresolved.size === 0) break;
+      if (examples.length < exampleCount) examples.push(path);
     }
   }
   // An account may work in repositories of a namespace that it is no member of.
@@ -84,8 +89,10 @@ export async function toHostRestriction(
     }
   }
   if (unresolved.size > 0) {
-    throw new NotFoundError(`The account does not reach ${[...unresolved].join(', ')} at ${access.host}.`, {
-      hint: 'Spelled right? The account must be a member there, or have a repository in it.',
+    const missing = wish.namespaces.filter((name) => unresolved.has(name.toLowerCase()));
+    const known = examples.length === 0 ? '' : ` It reaches, among others: ${examples.join(', ')}.`;
+    throw new NotFoundError(`The account does not reach ${missing.join(', ')} at ${access.host}.`, {
+      hint: `Spelled right? The account must be a member there, or have a repository in it.${known}`,
     });
   }
   return { mode: 'restricted', namespaces, repositories: await findRepositories(provider, access, wish) };
@@ -110,7 +117,7 @@ async function findRepositories(
     const repository = await provider.findRepository(access, assertPlainPath(name));
     if (repository === null) {
       throw new NotFoundError(`The account does not see a repository ${name} at ${access.host}.`, {
-        hint: 'Repositories are written OWNER/NAME. To see them all: gitlink repos',
+        hint: 'Repositories are written as they stand in: gitlink repos',
       });
     }
     found.push({ id: repository.id, fullName: repository.fullName });

@@ -44,7 +44,7 @@ export async function revokeCredential(
 }
 
 /** Ends what an app has minted for its installation; the installation itself stays. */
-async function endMintedTokens(
+export async function endMintedTokens(
   context: OperationContext,
   link: LinkRecord,
   minted: readonly KeptToken[],

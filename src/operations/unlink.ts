@@ -7,7 +7,7 @@ import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.t
 import { isInstallation } from './apps/open-app.ts';
 import { isEveryTokenRefused, listLeftOfApp, uninstallApp } from './apps/leave-app.ts';
 import { removeWebhookReadings } from '../store/webhook-readings.ts';
-import { isLastForGit } from './configure-git.ts';
+import { listLastHosts } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { createFixedSource } from './credential-source.ts';
@@ -17,7 +17,7 @@ import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { findCredentialPage, revokeCredential } from './revoke-credential.ts';
-import { unpackCredential } from './stored-credential.ts';
+import { readStored } from './read-stored.ts';
 
 export interface UnlinkRequest {
   readonly keepWebhooks: boolean;
@@ -72,7 +72,7 @@ export function planUnlink(
     planned('revoke', link.host, isRevoked, 'not asked for'),
     ...(isRevoked ? [planned('proof', link.host, true, '')] : []),
     planned('secret', link.storage, true, ''),
-    ...(isLastForGit(context.links.read(), link) ? [planned('git', link.host, true, '')] : []),
+    ...listLastHosts(context.links.read(), link).map((host) => planned('git', host, true, '')),
     planned('record', link.name, true, ''),
   ];
 }
@@ -100,7 +100,7 @@ export async function unlink(
   if (current === null) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
   // What a relink or a rotation has put there until now; from here on none does.
   const item = (await vault.read([current.credentialItem])).get(current.credentialItem);
-  if (request.forget || item === undefined) {
+  if (request.forget || (item === undefined && !isInstallation(current))) {
     leaveHost(
       context,
       current,
@@ -109,7 +109,7 @@ export async function unlink(
     );
   } else {
     try {
-      const open = await openLinkWith(context, current, unpackCredential(item));
+      const open = await openLinkWith(context, current, readStored(current, item));
       await leaveWithCredential(context, open, request, report);
     } catch (error) {
       if (context.signal.aborted) {
@@ -327,14 +327,16 @@ async function undoGitForLast(
   undoGit: () => Promise<void>,
   { steps, remaining }: UnlinkReport,
 ): Promise<void> {
-  if (!isLastForGit(context.links.read(), link)) return;
-  const step = { what: 'git', subject: link.host } as const;
+  const hosts = listLastHosts(context.links.read(), link);
+  if (hosts.length === 0) return;
+  const toSteps = (outcome: Pick<UnlinkStep, 'state' | 'reason'>) =>
+    hosts.map((subject) => ({ what: 'git', subject, ...outcome }) as const);
   try {
     await undoGit();
-    steps.push({ ...step, state: 'done', reason: null });
+    steps.push(...toSteps({ state: 'done', reason: null }));
   } catch (error) {
-    steps.push({ ...step, state: 'failed', reason: toReason(error) });
-    remaining.push({ what: `git's setup for ${link.host}: gitlink setup-git --undo`, url: null });
+    steps.push(...toSteps({ state: 'failed', reason: toReason(error) }));
+    remaining.push({ what: `git's setup for ${hosts.join(' and ')}: gitlink setup-git --undo`, url: null });
   }
 }
 

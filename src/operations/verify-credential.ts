@@ -48,7 +48,9 @@ export async function verifyCredential(
       : null;
   return {
     provider,
-    description: known ?? description,
+    // An organization names its tenant to whoever is not signed in, and to nobody else.
+    description:
+      known === null ? description : { ...known, tenant: known.tenant ?? description.tenant ?? null },
     credential: { ...credential, kind: identity.credentialKind },
     client,
     identity: withSignIn(identity, credential),

@@ -15,6 +15,8 @@ export interface BudgetFileOptions {
   readonly now: () => number;
 }
 
+/** Hosts count by the hour; a little more is for their clocks. */
+const longestClosureMs = 65 * 60_000;
 /** What is found beyond it was written by a clock that was wrong, or is. */
 const longestFutureMs = 5 * 60_000;
 
@@ -88,9 +90,12 @@ function readState(path: string, now: number): BudgetState {
     const stored = JSON.parse(readPrivateFile(path)?.toString('utf8') ?? '') as Partial<StoredBudget>;
     if (stored.version !== 1 || !isTime(stored.writtenAt)) return emptyBudget;
     if (stored.writtenAt > now + longestFutureMs) return emptyBudget;
+    // One wrong answer must not close a host for longer than any real limit lasts.
+    const latest = stored.writtenAt + longestClosureMs;
+    const window = isWindow(stored.window) && stored.window.resetAt <= latest ? stored.window : null;
     return {
-      closedUntil: isTime(stored.closedUntil) ? stored.closedUntil : 0,
-      window: isWindow(stored.window) ? stored.window : null,
+      closedUntil: isTime(stored.closedUntil) ? Math.min(stored.closedUntil, latest) : 0,
+      window,
       starts: readStarts(stored.starts),
     };
   } catch {

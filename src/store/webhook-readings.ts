@@ -37,8 +37,8 @@ interface StoredReading extends WebhookReading {
   readonly at: number;
 }
 
-/** As long as a large run may take from its first reading to its last change. */
-const lifeMs = 2 * 3_600_000;
+/** Whoever continues a run does it soon; later somebody may have changed what was read. */
+const lifeMs = 15 * 60_000;
 
 /**
  * Opens what an unfinished run of the same kind has left; of another kind it is thrown away.

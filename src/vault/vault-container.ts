@@ -43,8 +43,7 @@ const format = 'gitlink-vault';
 const version = 1;
 const sumsPattern = /^([0-9a-f]{64}) ([0-9a-f]{64})\n$/;
 const tagLength = 16;
-const damageHint =
-  'The file was left as it is. Restore it from a backup of yours, or link again.';
+const damageHint = 'The file was left as it is. Restore it from a backup of yours, or link again.';
 
 export function createDamageError(message: string): VaultError {
   return new VaultError('damaged', message, { hint: damageHint });

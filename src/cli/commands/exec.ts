@@ -4,7 +4,7 @@ import { CancelledError, exitCodes, GitlinkError, UsageError } from '../../error
 import { findExecutable } from '../../git/find-executable.ts';
 import { handOut } from '../../operations/hand-out.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
-import { withoutSecrets } from '../../operations/receiver-command.ts';
+import { withoutEnvironmentLink } from '../../operations/receiver-command.ts';
 import { collectList, createCommand, type Cli } from '../program.ts';
 import { maskInLogs, warnOfReach } from '../secret-output.ts';
 import type { Session } from '../session.ts';
@@ -61,14 +61,14 @@ async function run(
   const { token, reachesFurther, end } = await handOut(context, link, wish, 'exec');
   reporter.clear();
   if (reachesFurther) warnOfReach(session, link);
-  maskInLogs(session, token);
+  if (link.storage !== 'env' || end !== null) maskInLogs(session, token);
   const names =
     flags.env === undefined ? ['GITLINK_TOKEN', ...requireProvider(link).tokenVariables] : [flags.env];
   const secrets = Object.fromEntries(names.map((each) => [each, token.reveal()]));
-  const exitCode = await new Promise<number>((resolve, reject) => {
+  const ended = new Promise<number>((resolve, reject) => {
     const child = spawn(file, args, {
       stdio: 'inherit',
-      env: { ...withoutSecrets(runtime.env), ...secrets },
+      env: { ...withoutEnvironmentLink(runtime.env), ...secrets },
     });
     // Ctrl-C reaches the program by itself; what ends gitlink alone is passed on.
     runtime.signal.addEventListener('abort', () => endWith(child, runtime.signal.reason), { once: true });
@@ -77,8 +77,11 @@ async function run(
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
     );
   });
-  if (end !== null) await endQuietly(session, end);
-  return exitCode;
+  try {
+    return await ended;
+  } finally {
+    if (end !== null) await endQuietly(session, end);
+  }
 }
 
 /** What the program did stands, whatever becomes of its token: that ends by itself within the hour. */

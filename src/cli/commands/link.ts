@@ -4,6 +4,7 @@ import { resumeLink } from '../../operations/apps/installations.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { refreshQuietly } from '../../operations/list-repositories.ts';
 import { assertFreeName, linkAccount } from '../../operations/link-account.ts';
+import { recogniseHost, type HostQuestion, type RecognisedHost } from '../../operations/recognise-host.ts';
 import {
   applyRestriction,
   listReachableNamespaces,
@@ -91,8 +92,9 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
     caFile: flags.caFile ?? null,
     allowHttp: flags.allowHttp === true,
   };
-  const recognised = await recogniseWithConsent(session, question, isKnown);
-  const commandLine = `gitlink link ${recognised.provider.id} --host ${recognised.description.host}`;
+  const found = await recogniseWithConsent(session, question, isKnown);
+  const recognised = await askOrganization(session, question, found);
+  const commandLine = toCommandLine(recognised);
   const wish = {
     flags,
     storage,
@@ -255,6 +257,28 @@ async function offerRestriction(session: Session, link: LinkRecord, flags: LinkF
 async function wantsRestriction({ prompter, saysYes }: Session): Promise<boolean> {
   if (!prompter.canAsk || saysYes) return false;
   return !(await prompter.confirm('May this link be used for everything that the account reaches?', true));
+}
+
+/** A host that serves many organizations is asked again about the one that is meant: each has its own sign-in. */
+async function askOrganization(
+  { context, prompter }: Session,
+  question: HostQuestion,
+  found: RecognisedHost,
+): Promise<RecognisedHost> {
+  // Undefined for hosts that have no such thing.
+  if (found.description.organization !== null || !prompter.canAsk) return found;
+  const organization = await prompter.ask(
+    'Which organization (on a server: which collection)?',
+    '--organization',
+  );
+  return recogniseHost(context, { ...question, provider: found.provider, organization: organization.trim() });
+}
+
+/** What a person types to come here again. */
+function toCommandLine({ provider, description: { host, organization } }: RecognisedHost): string {
+  const line = `gitlink link ${provider.id} --host ${host}`;
+  if (!organization) return line;
+  return `${line} --organization ${/^[\w.-]+$/.test(organization) ? organization : `"${organization}"`}`;
 }
 
 async function chooseNamespaces(

@@ -207,7 +207,8 @@ function explain(
   const summary = summarise(results);
   const parts = Object.entries(summary).filter(([, count]) => (count as number) > 0);
   const isDryRun = flags.dryRun === true;
-  if (results.length === 0) reporter.note('There is no repository that this link may use.');
+  const places = outcome.target.at === 'namespace' ? 'organization or group' : 'repository';
+  if (results.length === 0) reporter.note(`There is no ${places} that this link may use.`);
   else
     reporter.note(
       `${isDryRun ? 'Planned: ' : ''}${parts.map(([word, count]) => `${String(count)} ${word}`).join(', ')}.`,

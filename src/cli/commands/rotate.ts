@@ -1,6 +1,8 @@
 import { exitCodes, UnsupportedError } from '../../errors.ts';
+import { isInstallation, requireAppOf, requireApps } from '../../operations/apps/open-app.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { findLink } from '../../operations/find-link.ts';
+import { requireProvider } from '../../operations/link-faults.ts';
 import { rotateLink, type LinkRotation } from '../../operations/rotate-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { readExpiry } from '../credential-flags.ts';
@@ -34,6 +36,7 @@ export function registerRotate(cli: Cli): void {
 async function run(session: Session, name: string | undefined, flags: RotateFlags): Promise<number> {
   const { context, output, reporter } = session;
   const link = await session.chooseLink(name);
+  if (isInstallation(link)) throw explainKeyRotation(session, link);
   const expiresAt = readExpiry(flags.expires, context.clock.now());
   const via = flags.via === undefined ? null : findLink(context.links.read(), flags.via);
   const rotation = await rotateLink(context, link, { expiresAt, via });
@@ -53,6 +56,18 @@ async function run(session: Session, name: string | undefined, flags: RotateFlag
   }
   output.document({ link: describeLinks(context, [rotated])[0] });
   return old?.outcome === 'failed' ? exitCodes.partial : exitCodes.done;
+}
+
+/** Of an App only the key can be replaced, by a person. */
+function explainKeyRotation({ context }: Session, link: LinkRecord): UnsupportedError {
+  const { app } = requireAppOf(context.links.read(), link);
+  const page = requireApps(requireProvider(link)).settingsPage(link.host, app);
+  return new UnsupportedError(
+    `"${link.name}" has no token to rotate: the App ${app.slug} makes a new one whenever one is needed.`,
+    {
+      hint: `To replace its key: make one at ${page}, then: gitlink relink ${link.name} --app-key-file FILE, and delete the old key there.`,
+    },
+  );
 }
 
 /** @throws UnsupportedError without a terminal, with the page and the command that takes the new token. */

@@ -31,9 +31,10 @@ export function registerSetupGit(cli: Cli): void {
         if (flags.local === true || flags.link !== undefined) return chooseForRepository(session, flags);
         const { context, output, reporter, runtime } = session;
         if (flags.undo === true) {
-          const isChanged = await makeGitChange(session, await planGitUndo(context, runtime, null));
+          const undo = await planGitUndo(context, runtime, null, chooseHelper(session));
+          const isChanged = await makeGitChange(session, undo);
           reporter.note(isChanged ? 'git no longer asks gitlink.' : 'There was nothing to undo.');
-          output.document({ hosts: [] });
+          output.document({ hosts: [], link: null });
           return;
         }
         const hosts = [...new Set(context.links.read().links.flatMap(listGitHosts))];
@@ -50,7 +51,7 @@ export function registerSetupGit(cli: Cli): void {
         reporter.note(
           isChanged ? `git now asks gitlink for ${names}.` : `git already asks gitlink for ${names}.`,
         );
-        output.document({ hosts });
+        output.document({ hosts, link: null });
       }),
     );
 }
@@ -66,7 +67,7 @@ async function chooseForRepository(session: Session, flags: SetupGitFlags): Prom
   if (flags.undo === true) {
     await unsetLinkSetting(runtime);
     reporter.note('The repository no longer names a link.');
-    output.document({ link: null });
+    output.document({ hosts: null, link: null });
     return;
   }
   const link = await session.chooseLink(flags.link);
@@ -75,5 +76,5 @@ async function chooseForRepository(session: Session, flags: SetupGitFlags): Prom
   if (!listConfiguredHosts(context.links.read()).includes(link.host)) {
     reporter.note('git does not ask gitlink yet. To change that: gitlink setup-git');
   }
-  output.document({ link: link.name });
+  output.document({ hosts: null, link: link.name });
 }

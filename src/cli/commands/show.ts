@@ -4,6 +4,7 @@ import { judgeScopes, toUsualCapabilities } from '../../operations/judge-scopes.
 import { describeLinks } from '../../operations/describe-links.ts';
 import { findNextStep } from '../../operations/next-step.ts';
 import { findOwnWebhooks } from '../../operations/remove-webhooks.ts';
+import type { LinkDocument } from '../../operations/link-document.ts';
 import { toPrintable } from '../../printable.ts';
 import { getProvider } from '../../providers/registry.ts';
 import { readLastUsage } from '../../store/usage-log.ts';
@@ -45,14 +46,9 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
     ['provider', `${document.flavour}${link.hostVersion === null ? '' : ` ${link.hostVersion}`}`],
     ['host', document.host],
     ...(document.organization === null ? [] : [['organization', document.organization] as const]),
-    [
-      'account',
-      `${describeAccount(document)}${document.account.id === null ? '' : ` (id ${document.account.id})`}`,
-    ],
+    ['account', `${describeAccount(document)}${describeAccountId(document)}`],
     ['method', `${document.method} (${link.credentialKind})`],
-    ...(link.client === null
-      ? []
-      : [['client', findClientOf(context.links.read(), link)?.clientId ?? ''] as const]),
+    ...listClientFacts(context, link),
     ['state', describeState(document)],
     ...(nextStep === null ? [] : [['next step', nextStep] as const]),
     ['checked', document.checkedAt ?? 'never'],
@@ -76,6 +72,20 @@ function listFacts({ context }: Session, link: LinkRecord): readonly Fact[] {
         ? `${document.lastUsedAt ?? ''} by ${usage.by}${usage.path === null ? '' : ` for ${usage.path}`}`
         : 'never',
     ],
+  ];
+}
+
+function describeAccountId({ account: { id, kind } }: LinkDocument): string {
+  if (id === null) return '';
+  return kind === 'installation' ? ` (installation ${id})` : ` (id ${id})`;
+}
+
+function listClientFacts({ links }: Session['context'], link: LinkRecord): Fact[] {
+  const client = findClientOf(links.read(), link);
+  if (client === null) return [];
+  return [
+    ...(client.app === null ? [] : [['app', `${client.app.slug} (${client.app.pageUrl})`] as const]),
+    ['client', client.clientId],
   ];
 }
 

@@ -31,7 +31,8 @@ export function registerToken(cli: Cli): void {
         const handed = await handOut(session.context, link, wish, 'token');
         if (handed.reachesFurther) warnOfReach(session, link);
         const expiresAt = handed.expiresAt === null ? null : new Date(handed.expiresAt).toISOString();
-        printSecret(session, handed.token, { token: handed.token.reveal(), expiresAt });
+        const isKnownToCi = link.storage === 'env' && handed.end === null;
+        printSecret(session, handed.token, { token: handed.token.reveal(), expiresAt }, isKnownToCi);
       }),
     );
 }

@@ -1,11 +1,11 @@
-import { ForbiddenError, UnsupportedError, UsageError } from '../../errors.ts';
+import { ForbiddenError, NotFoundError, UnsupportedError, UsageError } from '../../errors.ts';
 import type { WebhookTest } from '../../providers/provider.ts';
 import { Secret } from '../../secret.ts';
 import type { LinkRecord, Records } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
 import { dropSecrets, keepSecret } from '../keep-secret.ts';
-import { requireProvider } from '../link-faults.ts';
+import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import type { WebhookMode } from '../plan-webhooks.ts';
 import { runReceiverCommand } from '../receiver-command.ts';
 import type { RegenerateOutcome, RegenerateRequest, VerifiedResult } from '../regenerate-webhooks.ts';
@@ -40,6 +40,7 @@ export async function regenerateAppWebhook(
   link: LinkRecord,
   request: RegenerateRequest,
 ): Promise<RegenerateOutcome> {
+  assertNotUnlinking(link);
   assertReach(link, request);
   const { id } = requireAppOf(context.links.read(), link);
   const work = async (): Promise<RegenerateOutcome> => {
@@ -152,9 +153,23 @@ async function prepareSecret(
 ): Promise<AppSecret> {
   const known = mode === 'repair' ? client.app.webhook?.secretItem : null;
   const item = client.app.webhook?.nextSecretItem ?? known ?? null;
+  if (mode === 'repair' && item === null) {
+    throw new NotFoundError(
+      `gitlink does not know the secret of the webhook of the App ${client.app.slug}.`,
+      {
+        hint: 'Give it a new one: gitlink regenerate-webhooks --at app, without --repair',
+      },
+    );
+  }
   const vault = await context.openVault(client.storage);
   const value = item === null ? undefined : (await vault.read([item])).get(item);
   if (item !== null && value !== undefined && (suppliedSecret === null || suppliedSecret.equals(value))) {
+    await context.links.change((records) =>
+      mapApp(records, client.id, (app) => ({
+        ...app,
+        webhook: app.webhook && { ...app.webhook, url: target.url, events: [...target.events] },
+      })),
+    );
     return { value, item };
   }
   if (suppliedSecret) assertUsableSecret(suppliedSecret);

@@ -15,8 +15,9 @@ export interface InstallationCheck {
 export async function checkInstallation(
   context: OperationContext,
   link: LinkRecord,
+  signal: AbortSignal,
 ): Promise<InstallationCheck> {
-  const finding = await lookForInstallation(context, link);
+  const finding = await lookForInstallation(context, link, signal);
   if (finding.outcome === 'pending') return { status: 'pending', statusReason: 'approval', identity: null };
   if (finding.outcome === 'gone') return { status: 'revoked', statusReason: 'uninstalled', identity: null };
   const { permissions, isSuspended } = finding.installation;

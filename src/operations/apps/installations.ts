@@ -163,8 +163,9 @@ export type InstallationFinding =
 export async function lookForInstallation(
   context: OperationContext,
   link: LinkRecord,
+  signal?: AbortSignal,
 ): Promise<InstallationFinding> {
-  const app = await openAppOf(context, link);
+  const app = await openAppOf(context, link, signal);
   const { id, login } = link.account;
   if (id !== null) {
     const installation = await app.support.findInstallation(app.access, id);

@@ -28,14 +28,17 @@ export interface AppToKeep {
  * Keeps an app, its secrets first: the key is what nobody gets a second time, so it comes before the others. One that
  * is known already takes the new secrets.
  *
+ * @param wished - Where the secrets of an app go that is not known yet.
  * @returns its record, durable.
  */
 export async function keepApp(
   context: OperationContext,
-  storage: Storage,
+  wished: Storage,
   wish: AppToKeep,
 ): Promise<AppClient> {
   const known = findKept(context.links.read(), wish);
+  // What is known of it lies there, and would be lost with another store.
+  const storage = known?.storage ?? wished;
   const id = known?.id ?? context.random.uuid();
   const generation = context.random.bytes(4).toString('hex');
   const keyItem = nameKeyItem(id, generation);
@@ -132,8 +135,7 @@ function toRecord(
     provider,
     host,
     clientId: toClientId(description),
-    // Secrets of one client lie in one store, so that those of another are left behind.
-    secretItem: replaced?.storage === storage ? replaced.secretItem : null,
+    secretItem: replaced?.secretItem ?? null,
     storage,
     registrationId: replaced?.registrationId ?? null,
     callbackPort: replaced?.callbackPort ?? null,
@@ -144,7 +146,7 @@ function toRecord(
       ownerKind: description.ownerKind,
       pageUrl: description.pageUrl,
       keyItem,
-      webhook: replaced?.storage === storage ? (replaced.app?.webhook ?? null) : null,
+      webhook: replaced?.app?.webhook ?? null,
     },
     createdAt: replaced?.createdAt ?? createdAt,
   };

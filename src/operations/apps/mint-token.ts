@@ -4,7 +4,7 @@ import type { Secret } from '../../secret.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
-import { requireProvider, secretMissing } from '../link-faults.ts';
+import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
 import { dropToken, findKeptToken, keepToken, type KeptToken } from '../minted-tokens.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
@@ -81,7 +81,7 @@ export async function forgetMintedToken(
   await whileReplacing(context, opened.id, async () => {
     const { link, kept } = await readKept(context, opened);
     const vault = await context.openVault(link.storage);
-    const left = kept.filter((each) => each.repository !== repository);
+    const left = kept.filter((each) => each.repository?.toLowerCase() !== repository?.toLowerCase());
     await vault.write(link.credentialItem, packCredential(toMintedCredential(link.credentialKind, left)));
   });
 }
@@ -141,7 +141,13 @@ async function mintFrom(
   const installation = requireInstallation(link);
   try {
     const { token, expiresAt } = await support.mint(access, installation, wish);
-    await settle(context, () => support.probe(access.http, token));
+    try {
+      await settle(context, () => support.probe(access.http, token));
+    } catch (error) {
+      // Nobody will ever use it.
+      await endMintedToken(context, link, token).catch(() => null);
+      throw error;
+    }
     return { repository: wish.repository, token, expiresAt };
   } catch (error) {
     if (!(error instanceof GitlinkError) || error.code !== 'notFound') throw error;
@@ -180,8 +186,9 @@ async function readKept(context: MintContext, opened: LinkRecord): Promise<KeptT
   }
   const vault = await context.openVault(link.storage);
   const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
-  if (!item) throw secretMissing(link);
-  return { link, kept: unpackCredential(item).minted ?? [] };
+  // Whoever takes the link apart may need a token for that; what it is minted for anybody else would be left behind.
+  if (opened.status !== 'unlinking') assertNotUnlinking(link);
+  return { link, kept: item ? (unpackCredential(item).minted ?? []) : [] };
 }
 
 /** What is kept, with one of it as the token to use. */

@@ -67,8 +67,9 @@ export async function openAppAccess(
   description: HostDescription,
   app: AppIdentity,
   caFile: string | null,
+  signal?: AbortSignal,
 ): Promise<AppAccess> {
-  const http = await openAnonymous(context, provider, description.host, caFile);
+  const http = await openAnonymous(context, provider, description.host, caFile, signal ? { signal } : {});
   return { ...description, app, http, now: () => context.clock.now() };
 }
 
@@ -83,6 +84,7 @@ export async function openApp(
   description: HostDescription,
   client: AppClient,
   caFile: string | null,
+  signal?: AbortSignal,
 ): Promise<OpenApp> {
   const { id, keyItem } = client.app;
   const vault = await context.openVault(client.storage);
@@ -92,12 +94,16 @@ export async function openApp(
       hint: `Make a new one on its settings page, then: gitlink client add ${client.provider} --host ${client.host} --app-id ${id} --app-key-file FILE`,
     });
   }
-  const access = await openAppAccess(context, provider, description, { id, key }, caFile);
+  const access = await openAppAccess(context, provider, description, { id, key }, caFile, signal);
   return { client, support: requireApps(provider), access };
 }
 
 /** Opens the app that a link is an installation of. */
-export async function openAppOf(context: AppContext, link: LinkRecord): Promise<OpenApp> {
+export async function openAppOf(
+  context: AppContext,
+  link: LinkRecord,
+  signal?: AbortSignal,
+): Promise<OpenApp> {
   const client = requireAppOf(context.links.read(), link);
-  return openApp(context, requireProvider(link), describeHost(link), client, link.caFile);
+  return openApp(context, requireProvider(link), describeHost(link), client, link.caFile, signal);
 }

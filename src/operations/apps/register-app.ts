@@ -1,4 +1,4 @@
-import { AuthError, InternalError } from '../../errors.ts';
+import { AuthError, InternalError, isAuthError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import { registerAppByBrowser } from '../../oauth/app-registration.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
@@ -28,8 +28,6 @@ export interface RegistrationHooks {
   readonly onWaiting: (waiting: { readonly isOpened: boolean; readonly startUrl: string }) => void;
 }
 
-const callbackPath = '/callback';
-
 /**
  * Has a person register an app with one click, and keeps its secrets before the browser goes on to the page where it
  * is installed.
@@ -52,7 +50,12 @@ export async function registerApp(
   await registerAppByBrowser({
     ...hooks,
     host: toDisplayHost(host),
-    redirect: { host: '127.0.0.1', path: callbackPath, port: null },
+    // Nobody on this machine can guess where the browser comes back to.
+    redirect: {
+      host: '127.0.0.1',
+      path: `/callback/${context.random.bytes(16).toString('hex')}`,
+      port: null,
+    },
     clock: context.clock,
     random: context.random,
     signal: context.signal,
@@ -71,16 +74,27 @@ export async function registerApp(
       button: 'Go on',
     }),
     settle: async (code) => {
-      const http = await openAnonymous(context, provider, host, wish.caFile);
+      // Ctrl-C does not cut it: the answer is the only copy of the key.
+      const { signal } = new AbortController();
+      const http = await openAnonymous(context, provider, host, wish.caFile, { signal });
       // Whoever dies between the exchange and the store leaves an App whose key nobody has: this says which.
       const item = nameRegistration(host, name);
       await context.links.change((records) => beginRegistration(records, item, storage, context.clock.now()));
-      const created = await support.redeem(http, host, code);
+      const created = await support.redeem(http, host, code).catch(async (error: unknown) => {
+        if (isAuthError(error)) await context.links.change((records) => endRegistration(records, item));
+        else warnOfLostApp(context, support.settingsPage(host, toWished(name, organization)), name);
+        throw error;
+      });
       const { webhookSecret, key, clientSecret } = created;
       const webhook =
         wish.webhook === null || webhookSecret === null ? null : { ...wish.webhook, secret: webhookSecret };
       const app = { provider: provider.id, host, description: created, key, clientSecret, webhook };
-      kept.push(await keepApp(context, storage, app));
+      kept.push(
+        await keepApp(context, storage, app).catch((error: unknown) => {
+          warnOfLostApp(context, support.settingsPage(host, created), created.name);
+          throw error;
+        }),
+      );
       await context.links.change((records) => endRegistration(records, item));
       assertOwner(created, organization);
       return support.installPage(created.pageUrl);
@@ -91,9 +105,29 @@ export async function registerApp(
   throw new InternalError('A registration ended without an App.');
 }
 
+/** An App as it was asked for: the person may have given it another name on the page. */
+function toWished(
+  slug: string,
+  organization: string | null,
+): Pick<AppDescription, 'slug' | 'owner' | 'ownerKind'> {
+  return { slug, owner: organization, ownerKind: organization === null ? 'user' : 'organization' };
+}
+
+function warnOfLostApp({ reporter }: OperationContext, page: string, name: string): void {
+  reporter.warn(
+    `The App ${name} may exist by now, and its key is lost. If it is there, delete it at ${page}`,
+  );
+}
+
 /** How an unfinished registration stands among the intentions: a crash leaves it there for people to read. */
 function nameRegistration(host: string, name: string): string {
   return `app-registration.${name}.${new URL(host).host}`;
+}
+
+/** @returns null for an intention of another kind. */
+export function readRegistration(item: string): { readonly name: string; readonly host: string } | null {
+  const [, name, host] = /^app-registration\.([^.]+)\.(.+)$/.exec(item) ?? [];
+  return name !== undefined && host !== undefined ? { name, host } : null;
 }
 
 function beginRegistration(records: Records, item: string, storage: Storage, createdAt: number): Records {

@@ -4,6 +4,7 @@ import { mapLink } from '../change-link.ts';
 import type { OperationContext } from '../context.ts';
 import { createFixedSource } from '../credential-source.ts';
 import { isAccepted, openLinkFrom } from '../host-access.ts';
+import { readRegistration } from '../apps/register-app.ts';
 import { dropSecrets } from '../keep-secret.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
@@ -28,6 +29,17 @@ function checkIntents(name: string, { context, records }: Doctor, stores: StoreR
   return old.map((intent): Check => {
     const { item, storage, createdAt } = intent;
     const since = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ');
+    const registration = readRegistration(item);
+    if (registration !== null) {
+      const { name: app, host } = registration;
+      return {
+        name,
+        state: 'warning',
+        detail: `gitlink was stopped at ${since} UTC while it registered the App ${app} at ${host}; if the App is there, its key is lost`,
+        fix: `Look for it on the page of your Apps at ${host} (/settings/apps) and delete it there; then: ${mendingLine}`,
+        mend: () => settleIntent(context, intent),
+      };
+    }
     const isThere = stores[storage].secrets.has(item);
     const what = isThere ? `a secret is left in the ${storeWords[storage]}` : 'no secret is left';
     return {

@@ -38,7 +38,7 @@ export function toRegistrationForm(host: string, wish: AppRegistrationWish): Reg
     name,
     url: host,
     redirect_url: redirectUri,
-    callback_urls: [withoutPort(redirectUri)],
+    callback_urls: [toCallbackUrl(redirectUri)],
     public: isPublic,
     default_permissions: {
       ...toPermissions(wish.capabilities),
@@ -60,9 +60,7 @@ export function toRegistrationForm(host: string, wish: AppRegistrationWish): Reg
   };
 }
 
-/** Any port of this machine will do for people who sign in, and the next one is another. */
-function withoutPort(redirectUri: string): string {
-  const url = new URL(redirectUri);
-  url.port = '';
-  return url.href;
+/** Where people who sign in come back to: any port of this machine will do, and the path is that of every sign-in. */
+function toCallbackUrl(redirectUri: string): string {
+  return `http://${new URL(redirectUri).hostname}/callback`;
 }

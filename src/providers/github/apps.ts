@@ -70,7 +70,7 @@ async function redeem(http: HostClient, host: string, code: Secret): Promise<Cre
   }
   const made = narrow(schemas.createdApp, body, 'the new App');
   return {
-    ...toDescription(made),
+    ...toDescription(host, made),
     clientId: made.client_id,
     clientSecret: new Secret(made.client_secret),
     key: new Secret(made.pem),
@@ -80,10 +80,16 @@ async function redeem(http: HostClient, host: string, code: Secret): Promise<Cre
 
 async function describe(access: AppAccess): Promise<AppDescription> {
   const { body } = await openAsApp(access).request({ method: 'GET', route: route`/app` });
-  return toDescription(narrow(schemas.app, body, 'the App'));
+  return toDescription(access.host, narrow(schemas.app, body, 'the App'));
 }
 
-function toDescription(app: schemas.App): AppDescription {
+/** A page of the host itself: what it names elsewhere is no page of it, and is never opened. */
+function toOwnPage(host: string, named: string, otherwise: string): string {
+  const isOwn = URL.canParse(named) && new URL(named).origin === new URL(host).origin;
+  return isOwn ? named.replace(/\/$/, '') : `${host}${otherwise}`;
+}
+
+function toDescription(host: string, app: schemas.App): AppDescription {
   const { id, slug, name, client_id: clientId, owner, html_url: pageUrl, permissions, events } = app;
   return {
     id: String(id),
@@ -92,7 +98,7 @@ function toDescription(app: schemas.App): AppDescription {
     name,
     owner: owner?.login ?? owner?.slug ?? null,
     ownerKind: toOwnerKind(owner?.type),
-    pageUrl: pageUrl.replace(/\/$/, ''),
+    pageUrl: toOwnPage(host, pageUrl, `/apps/${slug}`),
     permissions: toPermissionNames(permissions),
     events: events ?? [],
   };
@@ -115,7 +121,11 @@ function toSettingsPage(
 async function listInstallations(access: AppAccess): Promise<readonly Installation[]> {
   const found: Installation[] = [];
   for await (const { body } of listPages(access, 'installations')) {
-    found.push(...narrow(v.array(schemas.installation), body, 'the installations').map(toInstallation));
+    found.push(
+      ...narrow(v.array(schemas.installation), body, 'the installations').map((each) =>
+        toInstallation(access.host, each),
+      ),
+    );
   }
   return found;
 }
@@ -126,10 +136,12 @@ async function findInstallation(access: AppAccess, id: string): Promise<Installa
     route: route`/app/installations/${id}`,
     accept: [404],
   });
-  return status === 404 ? null : toInstallation(narrow(schemas.installation, body, 'the installation'));
+  return status === 404
+    ? null
+    : toInstallation(access.host, narrow(schemas.installation, body, 'the installation'));
 }
 
-function toInstallation(found: schemas.Installation): Installation {
+function toInstallation(host: string, found: schemas.Installation): Installation {
   return {
     id: String(found.id),
     // An enterprise has a slug instead.
@@ -137,7 +149,7 @@ function toInstallation(found: schemas.Installation): Installation {
     accountKind: (found.target_type ?? found.account?.type) === 'User' ? 'user' : 'organization',
     isSelective: found.repository_selection === 'selected',
     permissions: toPermissionNames(found.permissions),
-    pageUrl: found.html_url,
+    pageUrl: toOwnPage(host, found.html_url, `/settings/installations/${found.id}`),
     isSuspended: Boolean(found.suspended_at),
   };
 }
