@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { readLinks } from '../support/ask-git.ts';
+import { converse, enter, isExpectMissing } from '../support/converse.ts';
 import {
   accessScopes,
   adaEmail,
@@ -15,44 +15,7 @@ import {
   linkArgs,
   startBitbucket,
 } from '../support/linked-bitbucket.ts';
-import { createSandbox, type Run, type Sandbox } from '../support/sandbox.ts';
-
-const gitlink = resolve(import.meta.dirname, '../../bin/gitlink.js');
-const enter = '\\r';
-
-/** Whether there is no `expect` to be the person at the terminal; says so. */
-function isExpectMissing(): boolean {
-  const isMissing = spawnSync('expect', ['-v']).error !== undefined;
-  if (isMissing) process.stderr.write('Skipped for want of expect: Bitbucket in a terminal\n');
-  return isMissing;
-}
-
-/**
- * Runs gitlink in a terminal.
- *
- * @param dialogue - What is waited for, and what is typed then; `$env(TOKEN)` stands for the token.
- */
-async function converse(
-  sandbox: Sandbox,
-  args: readonly string[],
-  dialogue: readonly (readonly [question: string, answer: string])[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Run> {
-  const script = [
-    'set timeout 20',
-    'set stty_init "rows 40 columns 200"',
-    `spawn -noecho {${process.execPath}} {${gitlink}} ${args.map((word) => `{${word}}`).join(' ')}`,
-    ...dialogue.flatMap(([question, answer]) => [
-      `expect {\n-ex {${question}} {}\ntimeout { exit 99 }\neof { exit 98 }\n}`,
-      `send -- "${answer}"`,
-    ]),
-    'expect {\neof {}\ntimeout { exit 97 }\n}',
-    'catch wait result',
-    'exit [lindex $result 3]',
-  ].join('\n');
-  const run = await sandbox.runProgram('expect', ['-c', script], { env: { TERM: 'xterm', ...env } });
-  return { ...run, stdout: run.stdout.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '') };
-}
+import { createSandbox, type Sandbox } from '../support/sandbox.ts';
 
 /** A browser that notes what it is to open. */
 function createBrowser({ home }: Sandbox) {
@@ -80,7 +43,7 @@ async function createUnlinked() {
   return { bitbucket, sandbox: guardAll(createSandbox(), bitbucket) };
 }
 
-describe.skipIf(isExpectMissing())('Bitbucket in a terminal', () => {
+describe.skipIf(isExpectMissing('Bitbucket in a terminal'))('Bitbucket in a terminal', () => {
   const last: readonly (readonly [string, string])[] = [
     ['everything that the account reaches?', enter],
     ['When does this token end?', `2027-03-31${enter}`],

@@ -1,6 +1,4 @@
 import { createHmac } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startWebhookReceiver } from '../simulators/webhook-receiver.ts';
 import { readLinks, runForSecret } from '../support/ask-git.ts';
@@ -10,6 +8,7 @@ import {
   createLinkedBitbucket,
   type LinkedBitbucket,
 } from '../support/linked-bitbucket.ts';
+import { hurry } from './refresh-kit.ts';
 import { outcomesOf, receiverUrl, regenerate, type WebhookDocument } from './webhooks-kit.ts';
 
 /** What ada administers. */
@@ -185,7 +184,7 @@ describe('fact 9: the count of calls at Bitbucket Cloud', () => {
     const linked = await createLinkedBitbucket({ link: ['--repo', 'acme/api'] });
     const answer = { status: 429, text: limitText };
     linked.bitbucket.faults.add({ fault: { kind: 'answer', answer }, path: hooksPath, times: 1 });
-    const run = await regenerate(linked, ['--url', receiverUrl], { env: hurry(linked) });
+    const run = await regenerate(linked, ['--url', receiverUrl], { env: hurry(linked.sandbox) });
     expect(run, run.stderr).toMatchObject({ exitCode: 0 });
     expect(outcomesOf(run)).toEqual({ 'acme/api': 'create confirmed' });
     expect(linked.bitbucket.hooksOf('acme/api')).toHaveLength(1);
@@ -197,7 +196,7 @@ describe('fact 9: the count of calls at Bitbucket Cloud', () => {
     const { bitbucket, sandbox } = linked;
     const limits = bitbucket.settings.limits;
     limits.api = { requests: 0, windowMs: 3_600_000 };
-    const run = await sandbox.run(['repos', '--namespace', 'acme', '--json'], { env: hurry(linked) });
+    const run = await sandbox.run(['repos', '--namespace', 'acme', '--json'], { env: hurry(linked.sandbox) });
     expect(run, run.stderr).toMatchObject({ exitCode: 7 });
     expect(run.json()).toMatchObject({ error: { code: 'rateLimited' } });
     expect(readLinks(sandbox)).toMatchObject([{ status: 'ok' }]);
@@ -211,7 +210,7 @@ describe('fact 9: the count of calls at Bitbucket Cloud', () => {
     const { bitbucket } = linked;
     const { webhook } = bitbucket.settings.limits;
     bitbucket.settings.limits.webhook = { requests: 9, windowMs: 3_600_000 };
-    const run = await regenerate(linked, ['--url', receiverUrl], { env: hurry(linked) });
+    const run = await regenerate(linked, ['--url', receiverUrl], { env: hurry(linked.sandbox) });
     expect([3, 7]).toContain(run.exitCode);
     const made = managed.filter((name) => bitbucket.hooksOf(name).length > 0);
     expect(made.length).toBeLessThan(managed.length);
@@ -222,24 +221,3 @@ describe('fact 9: the count of calls at Bitbucket Cloud', () => {
     for (const name of managed) expect([name, bitbucket.hooksOf(name)]).toMatchObject([name, [{ secret }]]);
   });
 });
-
-/** The environment in which a process takes a pause for over at once, and the clocks go on by it. */
-function hurry({ sandbox }: LinkedBitbucket): Readonly<Record<string, string>> {
-  const file = join(sandbox.home, 'hurry.cjs');
-  writeFileSync(
-    file,
-    `const promises = require('node:timers/promises');
-    let skippedMs = 0;
-    for (const clock of [Date, performance]) {
-      const now = clock.now.bind(clock);
-      clock.now = () => now() + skippedMs;
-    }
-    const { setTimeout } = promises;
-    promises.setTimeout = async (ms, ...rest) => {
-      if (ms < 1000) return setTimeout(ms, ...rest);
-      await setTimeout(1, ...rest);
-      skippedMs += ms;
-    };`,
-  );
-  return { NODE_OPTIONS: `--require=${file}` };
-}

@@ -42,6 +42,27 @@ export function shiftClock(sandbox: Sandbox, byMs: number): Readonly<Record<stri
   return { NODE_OPTIONS: `--require=${file}`, CLOCK_SHIFT_MS: String(byMs) };
 }
 
+/** The environment in which a process takes a pause for over at once, and the clocks go on by it. */
+export function hurry(sandbox: Sandbox): Readonly<Record<string, string>> {
+  const file = join(sandbox.home, 'hurry.cjs');
+  writeFileSync(
+    file,
+    `const promises = require('node:timers/promises');
+    let skippedMs = 0;
+    for (const clock of [Date, performance]) {
+      const now = clock.now.bind(clock);
+      clock.now = () => now() + skippedMs;
+    }
+    const { setTimeout } = promises;
+    promises.setTimeout = async (ms, ...rest) => {
+      if (ms < 1000) return setTimeout(ms, ...rest);
+      await setTimeout(1, ...rest);
+      skippedMs += ms;
+    };`,
+  );
+  return { NODE_OPTIONS: `--require=${file}` };
+}
+
 export async function waitUntil(isTrue: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!isTrue()) {

@@ -7,39 +7,7 @@ import {
   createGitlabSandbox,
   type GitlabWithClient,
 } from '../support/linked-gitlab.ts';
-import type { Run, RunOptions } from '../support/sandbox.ts';
-
-interface DeviceRun extends Run {
-  /** What the person was told to enter, and where; null where no code was shown. */
-  readonly shown: { readonly code: string; readonly address: string } | null;
-}
-
-/** Nobody has a terminal or a browser here. */
-const remote = { SSH_CONNECTION: '192.0.2.1 5 192.0.2.2 22', DISPLAY: undefined };
-
-/** Runs a command that signs in by a code, and does what the person does as soon as it is shown. */
-async function runWithCode(
-  { sandbox }: Pick<GitlabWithClient, 'sandbox'>,
-  args: readonly string[],
-  act: (code: string) => Promise<void> | void,
-  options: RunOptions = {},
-): Promise<DeviceRun> {
-  let acting: Promise<DeviceRun['shown']> = Promise.resolve(null);
-  const run = sandbox.run(args, {
-    env: remote,
-    ...options,
-    onStart: (running) => {
-      options.onStart?.(running);
-      acting = running.waitForTalk('Enter it only if').then(async (talk) => {
-        const [, address = '', code = ''] = /^Open (\S+) .*\n {2}(\S+)$/m.exec(talk) ?? [];
-        await act(code);
-        return { address, code };
-      });
-    },
-  });
-  const shown = Promise.race([acting, run.then(() => null)]);
-  return { ...(await run), shown: await shown };
-}
+import { runWithCode } from './sign-in-kit.ts';
 
 /** A host that lets devices ask every second, which is the least that gitlink does. */
 async function createQuick(): Promise<GitlabWithClient> {
@@ -60,7 +28,9 @@ describe('signing in by a code', () => {
   test('approve: code and address are shown, without a terminal too; one document on stdout', async () => {
     const made = await createQuick();
     const { gitlab, sandbox } = made;
-    const run = await runWithCode(made, linkArgs(made), (code) => gitlab.oauth.decideDevice(code, 'approve'));
+    const run = await runWithCode(made.sandbox, linkArgs(made), (code) =>
+      gitlab.oauth.decideDevice(code, 'approve'),
+    );
     expect(run, run.stderr).toMatchObject({ exitCode: 0 });
     expect(run.shown).toEqual({
       address: `${gitlab.url}/oauth/device`,
@@ -85,7 +55,7 @@ describe('signing in by a code', () => {
 
   test('A10: deny: exit 4, and nothing is kept', async () => {
     const made = await createQuick();
-    const run = await runWithCode(made, linkArgs(made), (code) =>
+    const run = await runWithCode(made.sandbox, linkArgs(made), (code) =>
       made.gitlab.oauth.decideDevice(code, 'deny'),
     );
     expect(run).toMatchObject({ exitCode: 4 });
@@ -99,7 +69,7 @@ describe('signing in by a code', () => {
     const made = await createQuick();
     made.gitlab.oauth.lives.deviceCodeS = 3;
     const startedAt = performance.now();
-    const run = await runWithCode(made, linkArgs(made), () => undefined);
+    const run = await runWithCode(made.sandbox, linkArgs(made), () => undefined);
     expect(run).toMatchObject({ exitCode: 4 });
     expect(run.stderr).toContain('was not entered in time');
     expect(run.stderr).toContain('Run the command again');
@@ -113,7 +83,9 @@ describe('signing in by a code', () => {
     const { gitlab } = made;
     gitlab.oauth.polls.slowDowns = 1;
     gitlab.clearRequests();
-    const run = await runWithCode(made, linkArgs(made), (code) => gitlab.oauth.decideDevice(code, 'approve'));
+    const run = await runWithCode(made.sandbox, linkArgs(made), (code) =>
+      gitlab.oauth.decideDevice(code, 'approve'),
+    );
     expect(run, run.stderr).toMatchObject({ exitCode: 0 });
     expect(gitlab.oauth.tokenRequests.map(({ error }) => error)).toEqual(['slow_down', null]);
     const polls = gitlab.requests.filter(({ path }) => path === '/oauth/token');
@@ -123,7 +95,7 @@ describe('signing in by a code', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('A14: %s during the wait leaves nothing', async (signal) => {
     const made = await createQuick();
     let kill = (): void => {};
-    const run = await runWithCode(made, linkArgs(made), () => kill(), {
+    const run = await runWithCode(made.sandbox, linkArgs(made), () => kill(), {
       onStart: (running) => {
         kill = () => running.kill(signal);
       },
@@ -137,10 +109,10 @@ describe('signing in by a code', () => {
     const made = await createQuick();
     const { gitlab, sandbox } = made;
     const approve = (code: string): Promise<void> => gitlab.oauth.decideDevice(code, 'approve');
-    expect((await runWithCode(made, linkArgs(made), approve)).exitCode).toBe(0);
+    expect((await runWithCode(made.sandbox, linkArgs(made), approve)).exitCode).toBe(0);
     const before = await listAliveSignIns(gitlab);
     // The link was made by a code, so it is relinked by one.
-    const run = await runWithCode(made, ['relink', '--json'], approve);
+    const run = await runWithCode(made.sandbox, ['relink', '--json'], approve);
     expect(run, run.stderr).toMatchObject({ exitCode: 0 });
     expect(run.json()).toMatchObject({ link: { name: 'gitlab', method: 'device' } });
     const after = await listAliveSignIns(gitlab);
@@ -165,7 +137,7 @@ describe('signing in by a code', () => {
 
   test('a server without the flow: exit 6 with the other ways', async () => {
     const made = await createGitlabWithClient({ gitlab: { version: '17.2.0-ee' } });
-    const run = await runWithCode(made, linkArgs(made), () => undefined);
+    const run = await runWithCode(made.sandbox, linkArgs(made), () => undefined);
     expect(run, run.stderr).toMatchObject({ exitCode: 6, shown: null });
     expect(run.json()).toMatchObject({ error: { code: 'unsupported' } });
     expect(run.stderr).toContain('--method token');

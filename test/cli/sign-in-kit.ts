@@ -65,3 +65,35 @@ export async function runWithBrowser(
   const [ended, seen] = await Promise.all([run, visited]);
   return { ...ended, visit: seen };
 }
+
+export interface DeviceRun extends Run {
+  /** What the person was told to enter, and where; null where no code was shown. */
+  readonly shown: { readonly code: string; readonly address: string } | null;
+}
+
+/** Nobody has a terminal or a browser here. */
+const remote = { SSH_CONNECTION: '192.0.2.1 5 192.0.2.2 22', DISPLAY: undefined };
+
+/** Runs a command that signs in by a code, and does what the person does as soon as it is shown. */
+export async function runWithCode(
+  sandbox: Sandbox,
+  args: readonly string[],
+  act: (code: string) => Promise<void> | void,
+  options: RunOptions = {},
+): Promise<DeviceRun> {
+  let acting: Promise<DeviceRun['shown']> = Promise.resolve(null);
+  const run = sandbox.run(args, {
+    env: remote,
+    ...options,
+    onStart: (running) => {
+      options.onStart?.(running);
+      acting = running.waitForTalk('Enter it only if').then(async (talk) => {
+        const [, address = '', code = ''] = /^Open (\S+) .*\n {2}(\S+)$/m.exec(talk) ?? [];
+        await act(code);
+        return { address, code };
+      });
+    },
+  });
+  const shown = Promise.race([acting, run.then(() => null)]);
+  return { ...(await run), shown: await shown };
+}

@@ -39,6 +39,7 @@ const html = 'text/html; charset=utf-8';
 export function answerAbsent(): PlainAnswer {
   return {
     status: 404,
+    headers: { 'x-vss-e2eid': '00000000-0000-4000-8000-00000000e2e1' },
     text: '<!DOCTYPE html><html lang="en-US"><head><title>404 - Not Found</title></head></html>',
     contentType: html,
   };
