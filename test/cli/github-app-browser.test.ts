@@ -35,7 +35,7 @@ describe("a GitHub App of one's own", () => {
     expect(app?.permissions).toEqual({ metadata: 'read', contents: 'write', repository_hooks: 'write' });
     // The browser goes from the local page to the page where the App is installed, in one tab.
     const visited = run.visit?.addresses.map((url) => new URL(url).pathname.replace(/[0-9a-f-]{8,}/g, ''));
-    expect(visited).toContain('/callback');
+    expect(visited).toContain('/callback/');
     expect(run.visit?.url).toMatch(/\/settings\/installations\/\d+$/);
   });
 

@@ -31,7 +31,7 @@ async function begin(
 
 /** Follows the way to the callback, and stops before it. */
 async function findCallback(startUrl: string): Promise<URL> {
-  const { url } = await visit(startUrl, 'approve', (address) => address.includes('/callback?'));
+  const { url } = await visit(startUrl, 'approve', (address) => address.includes('/callback/'));
   return new URL(url);
 }
 

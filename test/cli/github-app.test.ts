@@ -298,3 +298,81 @@ describe('the life of an installation', () => {
     expect(JSON.parse(records)).toMatchObject({ clients: [], intents: [], links: [] });
   });
 });
+
+describe('what a review found', () => {
+  test('B6: a program that gets a token sees nothing of the link of the environment', async () => {
+    const { sandbox } = await setUp();
+    const env = {
+      GITLINK_PROVIDER: 'gitea',
+      GITLINK_HOST: 'https://git.elsewhere.dev',
+      GITLINK_TOKEN: 'canary-other-token',
+    };
+    const script = 'test -z "$GITLINK_PROVIDER$GITLINK_HOST" && test "$GITLINK_TOKEN" != canary-other-token';
+    const run = await sandbox.run(['exec', 'github', '--repo', 'acme/api', '--', 'sh', '-c', script], {
+      env,
+    });
+    expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+  });
+
+  test('a token is ended, too, where the program cannot be started', async () => {
+    const made = await setUp();
+    const program = join(made.sandbox.home, 'bin', 'broken');
+    writeFileSync(program, '#!/no/such/interpreter\n', { mode: 0o755 });
+    const run = await made.sandbox.run(['exec', '--repo', 'acme/api', '--', program]);
+    expect(run.exitCode).toBe(2);
+    const alive = [...made.github.state.tokens.values()].filter(
+      ({ revoked, repositories }) => !revoked && repositories !== 'all',
+    );
+    expect(alive).toEqual([]);
+  });
+
+  test('a permission without its level is exit 2, and nothing is minted', async () => {
+    const made = await setUp();
+    const before = listMints(made).length;
+    const run = await made.sandbox.run(['token', '--repo', 'acme/api', '--permission', 'contents']);
+    expect([run.exitCode, run.stdout, listMints(made).length]).toEqual([2, '', before]);
+  });
+
+  test('relink ends every token that the App has minted', async () => {
+    const made = await setUp();
+    await ask(made, 'acme/api');
+    const pasted = made.github.addToken({});
+    const run = await made.sandbox.run(['relink', 'github', '--with-token', '--allow-account-change'], {
+      input: `${pasted.secret}\n`,
+    });
+    expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+    const alive = [...made.github.state.tokens.values()].filter(
+      ({ revoked, kind }) => !revoked && kind === 'installation',
+    );
+    expect(alive).toEqual([]);
+  });
+
+  test('a lost cache of tokens is no lost credential', async () => {
+    const made = await setUp();
+    rmSync(join(made.sandbox.configDirectory, 'secrets.vault'));
+    // The key lay there, too: give it again.
+    const again = await made.sandbox.run([
+      ...['client', 'add', 'github', '--host', made.github.url],
+      ...['--app-id', String(made.app.id), '--app-key-file', made.keyFile],
+    ]);
+    expect(again, again.stderr).toMatchObject({ exitCode: 0 });
+    expect(readPassword(await ask(made, 'acme/api'))).toMatch(/^ghs_/);
+  });
+
+  test('without a terminal an installation on an account that nobody named is not taken', async () => {
+    const github = await startGithub();
+    const sandbox = createGithubSandbox(github);
+    const { app, pem } = github.addApp({ owner: 'ada', isPublic: true });
+    const installation = github.install(app, { account: 'acme' });
+    const key = writeKey(sandbox, pem);
+    forget(key);
+    const args = ['link', 'github', '--host', github.url, '--app-id', String(app.id), '--app-key-file', key];
+    const run = await sandbox.run(args);
+    expect([run.exitCode, run.stderr]).toEqual([
+      2,
+      expect.stringContaining(`--installation ${installation.id}`),
+    ]);
+    const named = await sandbox.run([...args, '--namespace', 'acme']);
+    expect(named, named.stderr).toMatchObject({ exitCode: 0 });
+  });
+});

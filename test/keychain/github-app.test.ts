@@ -123,6 +123,34 @@ describe.skipIf(obstacle !== null)(
       for (const secret of github.state.tokens.keys()) sandbox.guard(secret);
     });
 
+    test('keeps all secrets of the App in one store, whatever --store says later', async () => {
+      const setting = await setUp();
+      const { github, sandbox } = setting;
+      await linkInTerminal(setting);
+      const [app] = github.state.apps.values();
+      const args = [
+        'client',
+        'add',
+        'github',
+        '--host',
+        github.url,
+        '--client-id',
+        app?.client.clientId ?? '',
+      ];
+      const run = await sandbox.run([...args, '--client-secret-env', 'CS', '--store', 'file'], {
+        env: {
+          CS: sandbox.guard('canary-client-secret-0123456789'),
+          GITLINK_PASSPHRASE: 'canary of another store',
+        },
+      });
+      expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+      const kinds = (await sandbox.listItems()).map((item) => item.split('.')[0]);
+      expect(kinds.sort()).toEqual(['app-key', 'client', 'credential']);
+      const fill = await sandbox.run(['list', '--check', '--json']);
+      expect(fill.json()).toMatchObject({ links: [{ status: 'ok' }] });
+      for (const secret of github.state.tokens.keys()) sandbox.guard(secret);
+    });
+
     test('restrict opens the page of the installation, waits, and reports what changed', async () => {
       const setting = await setUp();
       const { github, sandbox } = setting;

@@ -15,8 +15,10 @@ const guarded = new Map<Sandbox, GithubSimulator>();
 // Registered after the sandbox's own, so that it runs before the search.
 afterEach(() => {
   for (const [sandbox, { state }] of guarded) {
-    const clientSecrets = [...state.apps.values()].map(({ client }) => client.clientSecret);
-    for (const secret of [...state.tokens.keys(), ...clientSecrets]) sandbox.guard(secret);
+    const { clients, refreshTokens, devices } = state.oauth;
+    const clientSecrets = [...clients.values()].map(({ clientSecret }) => clientSecret);
+    const signIns = [...refreshTokens.keys(), ...devices.keys()];
+    for (const secret of [...state.tokens.keys(), ...clientSecrets, ...signIns]) sandbox.guard(secret);
   }
   guarded.clear();
 });
@@ -31,7 +33,7 @@ export async function startGithub(options: GithubSimulatorOptions = {}): Promise
   return github;
 }
 
-/** Makes a sandbox that guards every token and client secret that the host has made until the test ends. */
+/** Makes a sandbox that guards every token, code and client secret that the host has made until the test ends. */
 export function createGithubSandbox(github: GithubSimulator, options: SandboxOptions = {}): Sandbox {
   const sandbox = createSandbox(options);
   guarded.set(sandbox, github);
