@@ -127,7 +127,7 @@ describe('the link of the environment', () => {
     [{ GITLINK_TOKEN_FILE: '/nowhere/at/all' }, 'both set'],
     [{ GITLINK_NAMESPACES: '../x' }, 'GITLINK_NAMESPACES'],
   ])('%j is exit 2 and says which variable', async (wrong, words) => {
-    const { sandbox, env, gitea } = await setUp(wrong as Environment);
+    const { sandbox, env, gitea } = await setUp(wrong);
     const run = await sandbox.run(['list', '--json'], { env });
     expect([run.exitCode, run.stderr]).toEqual([2, expect.stringContaining(words)]);
     expect(run.json()).toMatchObject({ error: { code: 'usage' } });

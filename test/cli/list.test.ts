@@ -190,7 +190,10 @@ describe('list', () => {
     const run = await sandbox.run(['list', '--provider', 'sourceforge', '--json']);
     expect(run).toMatchObject({ exitCode: 2 });
     expect(run.json()).toMatchObject({
-      error: { code: 'usage', hint: 'There are: azure-devops, bitbucket, bitbucket-dc, gitea, github, gitlab' },
+      error: {
+        code: 'usage',
+        hint: 'There are: azure-devops, bitbucket, bitbucket-dc, gitea, github, gitlab',
+      },
     });
   });
 

@@ -170,7 +170,7 @@ describe('setup-git', () => {
     expect(readConfig(sandbox)).toBe(`${config}${lines.join('\n')}\n`);
     const second = await sandbox.run(['setup-git', '--json']);
     expect(second.stderr).toBe(`git already asks gitlink for ${gitea.url}.\n`);
-    expect(second.json()).toEqual({ schema: 1, hosts: [gitea.url] });
+    expect(second.json()).toEqual({ schema: 1, hosts: [gitea.url], link: null });
     expect(readConfig(sandbox)).toBe(`${config}${lines.join('\n')}\n`);
     const undone = await sandbox.run(['setup-git', '--undo']);
     expect(undone.stderr).toContain(`- [credential "${gitea.url}"]`);

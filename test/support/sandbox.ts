@@ -3,6 +3,7 @@ import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach } from 'vitest';
+import { assertDocument } from './json-documents.ts';
 
 /** A run of the real executable. */
 export interface Run {
@@ -37,7 +38,7 @@ export interface Sandbox {
   readonly home: string;
   readonly configDirectory: string;
   readonly stateDirectory: string;
-  /** Runs `gitlink`. */
+  /** Runs `gitlink`; with `--json` its document must be what `schemas/` promises. */
   run(args: readonly string[], options?: RunOptions): Promise<Run>;
   /** Runs git's helper, or any other script of `bin/`. */
   runScript(script: string, args: readonly string[], options?: RunOptions): Promise<Run>;
@@ -134,7 +135,11 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     home,
     configDirectory,
     stateDirectory,
-    run: (args, runOptions) => runScript('gitlink.js', args, runOptions),
+    async run(args, runOptions) {
+      const run = await runScript('gitlink.js', args, runOptions);
+      assertDocument(args, run);
+      return run;
+    },
     runScript,
     runProgram,
     guard(secret) {
