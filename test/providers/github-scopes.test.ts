@@ -26,7 +26,10 @@ describe('scopes (§15)', () => {
     });
   });
 
-  test('that a sign-in is renewed, and metadata, which every App may read, are no excess', () => {
+  test('that a sign-in is renewed, metadata, and what events take are no excess; more of it is', () => {
+    const events = ['contents:read', 'pull_requests:read', 'issues:read'];
+    expect(compareScopes(events, ['contents:read']).excess).toEqual([]);
+    expect(compareScopes(['pull_requests:write'], ['contents:read']).excess).toEqual(['pull_requests:write']);
     expect(compareScopes(['repo', 'offline_access'], ['repo']).excess).toEqual([]);
     expect(compareScopes(['contents:read', 'metadata:read'], ['contents:read']).excess).toEqual([]);
   });

@@ -53,8 +53,11 @@ const included: Readonly<Record<string, readonly string[]>> = {
   user: ['read:user', 'user:email', 'user:follow'],
 };
 
-/** Says that tokens shall end and be renewed, and lets nobody do anything. Every App may read metadata. */
-const harmless = ['offline_access', 'metadata:read'];
+/**
+ * Says that tokens shall end and be renewed, and lets nobody do anything. Every App may read metadata; to be told of
+ * pull requests and comments by its webhook it has to be allowed to read them.
+ */
+const harmless = ['offline_access', 'metadata:read', 'pull_requests:read', 'issues:read'];
 
 const levels = ['read', 'write', 'admin'];
 
