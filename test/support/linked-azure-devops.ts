@@ -16,9 +16,6 @@ import { startUnderOwnNames } from '../simulators/azure-devops-kit.ts';
 import type { ProxyServer } from './proxy-server.ts';
 import { createSandbox, type Run, type Sandbox } from './sandbox.ts';
 
-/** A repository whose names have a space and letters outside ASCII. */
-const strangeName = 'acme/Straße Süd/werk zeug';
-
 const guarded = new Map<Sandbox, () => readonly string[]>();
 
 // Registered after the sandbox's own, so that it runs before the search.
