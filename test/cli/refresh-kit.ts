@@ -57,7 +57,7 @@ export function hurry(sandbox: Sandbox): Readonly<Record<string, string>> {
     promises.setTimeout = async (ms, ...rest) => {
       if (ms < 1000) return setTimeout(ms, ...rest);
       await setTimeout(1, ...rest);
-      skippedMs += ms;
+      skippedMs += Math.ceil(ms);
     };`,
   );
   return { NODE_OPTIONS: `--require=${file}` };
