@@ -1,5 +1,5 @@
 import { CancelledError, exitCodes } from './errors.ts';
-import { run } from './main.ts';
+import { reportEnd, run } from './main.ts';
 import { systemClock, systemRandom, type Runtime } from './runtime.ts';
 import { createTextSink, isTerminalDescriptor } from './text-sink.ts';
 
@@ -11,7 +11,7 @@ const exitCodeOfInterrupt = 130;
  * the process alive.
  */
 export async function runProcess(argv: readonly string[]): Promise<void> {
-  const runtime = createProcessRuntime();
+  const runtime = createProcessRuntime(argv);
   const exitCode = await run(argv, runtime);
   await Promise.all([runtime.stdout.drain(), runtime.stderr.drain()]);
   const { fault } = runtime.stdout;
@@ -19,11 +19,12 @@ export async function runProcess(argv: readonly string[]): Promise<void> {
   process.exit(fault !== null && exitCode === exitCodes.done ? exitCodes.internal : exitCode);
 }
 
-function createProcessRuntime(): Runtime {
+function createProcessRuntime(argv: readonly string[]): Runtime {
   const { env, platform } = process;
-  const getSignal = listenForSignals();
+  const stdout = createTextSink(1);
+  const getSignal = listenForSignals(() => reportEnd(argv, { stdout }));
   return {
-    stdout: createTextSink(1),
+    stdout,
     stderr: createTextSink(2),
     isInputTerminal: isTerminalDescriptor(0),
     openInput: () => process.stdin,
@@ -41,11 +42,14 @@ function createProcessRuntime(): Runtime {
 }
 
 /** The signal is made at its first use or with the first Ctrl-C: most commands end before either. */
-function listenForSignals(): () => AbortSignal {
+function listenForSignals(onSecond: () => void): () => AbortSignal {
   let controller: AbortController | undefined;
   const getController = (): AbortController => (controller ??= new AbortController());
   process.on('SIGINT', () => {
-    if (controller?.signal.aborted) process.exit(exitCodeOfInterrupt);
+    if (controller?.signal.aborted) {
+      onSecond();
+      process.exit(exitCodeOfInterrupt);
+    }
     getController().abort(new CancelledError());
   });
   for (const name of ['SIGTERM', 'SIGHUP'] as const) {

@@ -34,6 +34,8 @@ export interface TextSink {
   /** The width of the terminal, where it is one. */
   readonly columns: number | undefined;
   write(text: string | Uint8Array): void;
+  /** Whether anything was written. */
+  readonly hasWritten: boolean;
   /** Resolves when everything has left this process. */
   drain(): Promise<void>;
   /** Why not everything could be written, as the system names it; null for a reader that went away on its own. */

@@ -13,6 +13,7 @@ export function createTextSink(descriptor: 1 | 2): TextSink {
   let isTerminal: boolean | undefined;
   let isStreamNeeded = false;
   let isClosed = false;
+  let hasWritten = false;
   let fault: string | null = null;
 
   function close(error: unknown): void {
@@ -25,6 +26,9 @@ export function createTextSink(descriptor: 1 | 2): TextSink {
     get fault() {
       return fault;
     },
+    get hasWritten() {
+      return hasWritten;
+    },
     get isTTY() {
       isTerminal ??= isTerminalDescriptor(descriptor);
       return isTerminal;
@@ -33,6 +37,7 @@ export function createTextSink(descriptor: 1 | 2): TextSink {
       return this.isTTY ? openStream().columns : undefined;
     },
     write(text) {
+      hasWritten = true;
       let bytes = typeof text === 'string' ? Buffer.from(text, 'utf8') : Buffer.from(text);
       while (!isStreamNeeded && !isClosed && bytes.length > 0) {
         try {
