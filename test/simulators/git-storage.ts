@@ -38,6 +38,34 @@ interface ServedGit {
   readonly beforeEnd?: () => Promise<void>;
 }
 
+/** What git asks a host for over HTTP, with the method it uses. */
+export const gitServices = [
+  ['GET', 'info/refs'],
+  ['POST', 'git-upload-pack'],
+  ['POST', 'git-receive-pack'],
+] as const;
+
+/** What a push did to one ref. */
+export interface RefChange {
+  readonly ref: string;
+  /** All zeros for a ref that was not there. */
+  readonly before: string;
+  /** All zeros for a ref that is gone. */
+  readonly after: string;
+}
+
+const noObject = '0'.repeat(40);
+
+/** Compares the refs of a repository around a push. */
+export function listRefChanges(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): readonly RefChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .map((ref) => ({ ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject }))
+    .filter((change) => change.before !== change.after);
+}
+
 const run = promisify(execFile);
 
 /** Builds the storage; nothing is written before the first use. */

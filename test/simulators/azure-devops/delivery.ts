@@ -1,14 +1,9 @@
+import type { RefChange } from '../git-storage.ts';
 import { postDelivery } from '../post-delivery.ts';
 import { urlOf, type AzureDevopsContext } from './call.ts';
 import { maskInputs, type AzureDevopsNotification, type AzureDevopsSubscription } from './hook-state.ts';
 import { toRepositoryJson } from './projects.ts';
 import type { AzureDevopsProject, AzureDevopsRepository, AzureDevopsUser } from './state.ts';
-
-export interface PushedChange {
-  readonly ref: string;
-  readonly before: string;
-  readonly after: string;
-}
 
 /** Where and how to deliver, for a subscription or for one that is only being tried. */
 export interface DeliveryTarget {
@@ -27,7 +22,7 @@ export interface Deliveries {
   announcePush(
     repository: AzureDevopsRepository,
     pusher: AzureDevopsUser,
-    changes: readonly PushedChange[],
+    changes: readonly RefChange[],
   ): void;
   /** Sends a sample of an event, once. */
   sendTest(target: DeliveryTarget): {
@@ -147,7 +142,7 @@ export function createDeliveries(context: () => AzureDevopsContext): Deliveries 
 function listens(
   { project, eventType, status, publisherInputs }: AzureDevopsSubscription,
   repository: AzureDevopsRepository,
-  { ref }: PushedChange,
+  { ref }: RefChange,
 ): boolean {
   const { repository: only = '', branch = '' } = publisherInputs;
   return (
@@ -181,7 +176,7 @@ function toPush(
   context: AzureDevopsContext,
   repository: AzureDevopsRepository,
   { id, displayName, account }: AzureDevopsUser,
-  { ref, before, after }: PushedChange,
+  { ref, before, after }: RefChange,
 ) {
   return {
     commits: [],

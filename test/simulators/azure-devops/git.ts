@@ -1,9 +1,8 @@
-import type { GitStorage } from '../git-storage.ts';
+import { gitServices, listRefChanges, type GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SimulatorRequest } from '../routes.ts';
 import { roleOf, toRepositoryMissing } from './access.ts';
 import { findToken, toChallenge } from './authenticate.ts';
 import type { Actor, AzureDevopsContext } from './call.ts';
-import type { PushedChange } from './delivery.ts';
 import type { Limits } from './limits.ts';
 import { isGranted } from './scopes.ts';
 import {
@@ -16,15 +15,10 @@ import { isAlive } from './token-state.ts';
 
 /** Git over HTTPS (`providers/azure-devops.md` §9). To be registered last: the paths begin with any name. */
 export function listGitRoutes(context: AzureDevopsContext, limits: Limits, storage: GitStorage): Route[] {
-  const services = [
-    ['GET', 'info/refs'],
-    ['POST', 'git-upload-pack'],
-    ['POST', 'git-receive-pack'],
-  ] as const;
   // The second is for repositories that are named like their project.
   const roots = ['/{organization}/{project}/_git/{repository}', '/{organization}/_git/{repository}'];
   return roots.flatMap((root) =>
-    services.map(([method, service]) => ({
+    gitServices.map(([method, service]) => ({
       method,
       template: `${root}/${service}`,
       stream: true,
@@ -56,22 +50,11 @@ function serve(
       const beforeEnd = async () => {
         const after = await storage.listRefs(repository);
         if (after.size > 0) repository.empty = false;
-        context.deliveries.announcePush(repository, actor.user, listChanges(before, after));
+        context.deliveries.announcePush(repository, actor.user, listRefChanges(before, after));
       };
       await storage.serve(request.incoming, response, { ...served, beforeEnd });
     },
   };
-}
-
-const noObject = '0'.repeat(40);
-
-function listChanges(
-  before: ReadonlyMap<string, string>,
-  after: ReadonlyMap<string, string>,
-): readonly PushedChange[] {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .map((ref) => ({ ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject }))
-    .filter((change) => change.before !== change.after);
 }
 
 interface Allowed {

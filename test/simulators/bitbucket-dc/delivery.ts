@@ -1,5 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { request as requestHttp } from 'node:http';
+import type { RefChange } from '../git-storage.ts';
 import type { DcContext } from './call.ts';
 import { hooksAt, noteOutcome } from './hook-state.ts';
 import type { DcHook, HookPlace, HookSettings, Invocation } from './hook-state.ts';
@@ -7,19 +8,13 @@ import { toRepositoryJson } from './repositories.ts';
 import type { DcRepository, DcUser } from './state.ts';
 import { toUserJson } from './users.ts';
 
-export interface PushedChange {
-  readonly ref: string;
-  readonly before: string;
-  readonly after: string;
-}
-
 export interface Deliveries {
   /** Every delivery, oldest first. */
   readonly records: readonly Invocation[];
   /** Sends `diagnostics:ping` and waits for the receiver; signed where there is a hook with a secret. */
   ping(hook: DcHook | null, url: string, credentials: HookSettings['credentials']): Promise<Invocation>;
   /** Tells every active hook of the repository and its project in the background. */
-  announcePush(repository: DcRepository, user: DcUser, changes: readonly PushedChange[]): void;
+  announcePush(repository: DcRepository, user: DcUser, changes: readonly RefChange[]): void;
   /** Resolves when nothing is under way any more. */
   settle(): Promise<void>;
 }
@@ -99,7 +94,7 @@ function describePush(
   context: DcContext,
   repository: DcRepository,
   user: DcUser,
-  changes: readonly PushedChange[],
+  changes: readonly RefChange[],
 ) {
   const now = new Date(context.now());
   const isNone = (hash: string) => /^0+$/.test(hash);

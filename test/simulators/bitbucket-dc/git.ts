@@ -1,4 +1,4 @@
-import type { GitStorage } from '../git-storage.ts';
+import { gitServices, listRefChanges, type GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SimulatorRequest } from '../routes.ts';
 import { levelInRepository } from './access.ts';
 import { authenticate } from './authenticate.ts';
@@ -8,12 +8,7 @@ import { levels, type DcRepository } from './state.ts';
 
 /** Git over HTTP (`providers/bitbucket-data-center.md` §10). */
 export function listGitRoutes(context: DcContext, limits: Limits, storage: GitStorage): Route[] {
-  const services = [
-    ['GET', 'info/refs'],
-    ['POST', 'git-upload-pack'],
-    ['POST', 'git-receive-pack'],
-  ] as const;
-  return services.map(([method, service]) => ({
+  return gitServices.map(([method, service]) => ({
     method,
     template: `/scm/{projectKey}/{repositorySlug}/${service}`,
     stream: true,
@@ -44,20 +39,12 @@ function serve(
       const beforeEnd = async () => {
         const after = await storage.listRefs(repository);
         if (after.size > 0) repository.empty = false;
-        const changes = listChanges(before, after);
+        const changes = listRefChanges(before, after);
         if (changes.length > 0) context.deliveries.announcePush(repository, actor.user, changes);
       };
       await storage.serve(request.incoming, response, { ...served, beforeEnd });
     },
   };
-}
-
-const noObject = '0'.repeat(40);
-
-function listChanges(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .map((ref) => ({ ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject }))
-    .filter((change) => change.before !== change.after);
 }
 
 const challenge: PlainAnswer = {

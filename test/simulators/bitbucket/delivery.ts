@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
+import type { RefChange } from '../git-storage.ts';
 import { postDelivery } from '../post-delivery.ts';
 import type { BitbucketContext } from './call.ts';
 import { keyOf, type BitbucketHook, type HookPlace } from './hook-state.ts';
@@ -15,16 +16,10 @@ export interface DeliveryRecord {
   readonly status: number | null;
 }
 
-export interface PushedChange {
-  readonly ref: string;
-  readonly before: string;
-  readonly after: string;
-}
-
 export interface Deliveries {
   readonly records: readonly DeliveryRecord[];
   /** Tells every active hook that listens to pushes: the repository's, and its workspace's. */
-  announcePush(repository: BitbucketRepository, actor: object, changes: readonly PushedChange[]): void;
+  announcePush(repository: BitbucketRepository, actor: object, changes: readonly RefChange[]): void;
   /** Resolves when nothing is under way any more. */
   settle(): Promise<void>;
 }
@@ -95,7 +90,7 @@ function toHeaders(
   };
 }
 
-function toChange({ ref, before, after }: PushedChange) {
+function toChange({ ref, before, after }: RefChange) {
   const [, kind, name] = /^refs\/(heads|tags)\/(.+)$/.exec(ref) ?? [];
   const toEnd = (hash: string) =>
     /^0+$/.test(hash)

@@ -1,9 +1,8 @@
-import type { GitStorage } from '../git-storage.ts';
+import { gitServices, listRefChanges, type GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SentAuthorization, SimulatorRequest } from '../routes.ts';
 import { findMoved, isAtLeast, isVisible, roleOf } from './access.ts';
 import { findToken } from './authenticate.ts';
 import type { Actor, BitbucketContext } from './call.ts';
-import type { PushedChange } from './delivery.ts';
 import type { Limits } from './limits.ts';
 import { findMissing, type Need } from './scopes.ts';
 import { fullNameOf, type BitbucketRepository } from './state.ts';
@@ -18,12 +17,7 @@ const pushing: Need = {
 
 /** Git over HTTPS (`providers/bitbucket.md` §10). To be registered last: the paths begin with any name. */
 export function listGitRoutes(context: BitbucketContext, limits: Limits, storage: GitStorage): Route[] {
-  const services = [
-    ['GET', 'info/refs'],
-    ['POST', 'git-upload-pack'],
-    ['POST', 'git-receive-pack'],
-  ] as const;
-  return services.map(([method, service]) => ({
+  return gitServices.map(([method, service]) => ({
     method,
     template: `/{workspace}/{repo}/${service}`,
     stream: true,
@@ -58,23 +52,12 @@ function serve(
         const pusher = actor.user
           ? toUserJson(context, actor.user)
           : { type: 'app_user', display_name: actor.token.name };
-        const changes = listChanges(before, after);
+        const changes = listRefChanges(before, after);
         if (changes.length > 0) context.deliveries.announcePush(repository, pusher, changes);
       };
       await storage.serve(request.incoming, response, { ...served, beforeEnd });
     },
   };
-}
-
-const noObject = '0'.repeat(40);
-
-function listChanges(
-  before: ReadonlyMap<string, string>,
-  after: ReadonlyMap<string, string>,
-): readonly PushedChange[] {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .map((ref) => ({ ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject }))
-    .filter((change) => change.before !== change.after);
 }
 
 const challenge: PlainAnswer = {

@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { request as requestHttp } from 'node:http';
+import type { RefChange } from '../git-storage.ts';
 import { accessOf } from './access.ts';
 import type { GiteaContext } from './call.ts';
 import { toRepositoryJson } from './repository-json.ts';
@@ -32,15 +33,9 @@ export interface Deliveries {
   /** Sends an event to every active hook that listens for it: the repository's, its organization's or user's. */
   announce(repository: GiteaRepository, event: HookEvent): void;
   describeTest(repository: GiteaRepository, user: GiteaUser, ref: string): HookEvent;
-  describePush(repository: GiteaRepository, user: GiteaUser, change: PushedChange): HookEvent;
+  describePush(repository: GiteaRepository, user: GiteaUser, change: RefChange): HookEvent;
   /** Resolves when nothing is under way any more. */
   settle(): Promise<void>;
-}
-
-interface PushedChange {
-  readonly ref: string;
-  readonly before: string;
-  readonly after: string;
 }
 
 /** `[webhook] DELIVER_TIMEOUT`. */
@@ -99,7 +94,7 @@ function describePush(
   context: GiteaContext,
   repository: GiteaRepository,
   user: GiteaUser,
-  { ref, before, after }: PushedChange,
+  { ref, before, after }: RefChange,
 ): HookEvent {
   const sender = toOwnerJson(context, user, false);
   const payload = {

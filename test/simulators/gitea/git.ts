@@ -1,4 +1,4 @@
-import type { GitStorage } from '../git-storage.ts';
+import { gitServices, listRefChanges, type GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SimulatorRequest } from '../routes.ts';
 import { accessOfCaller, isAtLeast, isOwnerVisible } from './access.ts';
 import { authenticate } from './authenticate.ts';
@@ -9,12 +9,7 @@ import { answerAbsent } from './users.ts';
 
 /** Git over HTTP (`providers/gitea.md` §9). To be registered last: the paths begin with any name. */
 export function listGitRoutes(context: GiteaContext, storage: GitStorage): Route[] {
-  const services = [
-    ['GET', 'info/refs'],
-    ['POST', 'git-upload-pack'],
-    ['POST', 'git-receive-pack'],
-  ] as const;
-  return services.map(([method, service]) => ({
+  return gitServices.map(([method, service]) => ({
     method,
     template: `/{owner}/{repo}/${service}`,
     stream: true,
@@ -118,8 +113,6 @@ function redirect(context: GiteaContext, request: SimulatorRequest, moved: Gitea
   };
 }
 
-const noObject = '0'.repeat(40);
-
 function announcePush(
   { deliveries }: GiteaContext,
   repository: GiteaRepository,
@@ -128,10 +121,7 @@ function announcePush(
   after: ReadonlyMap<string, string>,
 ): void {
   if (after.size > 0) repository.empty = false;
-  for (const ref of new Set([...before.keys(), ...after.keys()])) {
-    const change = { ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject };
-    if (change.before !== change.after) {
-      deliveries.announce(repository, deliveries.describePush(repository, user, change));
-    }
+  for (const change of listRefChanges(before, after)) {
+    deliveries.announce(repository, deliveries.describePush(repository, user, change));
   }
 }

@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { request as requestHttp } from 'node:http';
+import type { RefChange } from '../git-storage.ts';
 import { toSimpleUser } from './account-json.ts';
 import { installationsOf, reaches } from './app-state.ts';
 import type { GithubContext } from './call.ts';
@@ -14,12 +15,6 @@ interface HookEvent {
   readonly repository: GithubRepository | null;
 }
 
-interface PushedChange {
-  readonly ref: string;
-  readonly before: string;
-  readonly after: string;
-}
-
 export interface Deliveries {
   /** Every delivery of every hook, oldest first. */
   readonly records: readonly HookDelivery[];
@@ -30,7 +25,7 @@ export interface Deliveries {
   repeat(hook: GithubHook, delivery: HookDelivery): void;
   /** Tells every active hook that listens: the repository's, its organization's, those of apps that reach it. */
   announce(repository: GithubRepository, event: HookEvent): void;
-  describePush(repository: GithubRepository, user: GithubUser | null, change?: PushedChange): HookEvent;
+  describePush(repository: GithubRepository, user: GithubUser | null, change?: RefChange): HookEvent;
   /** Resolves when nothing is under way any more. */
   settle(): Promise<void>;
 }
@@ -104,7 +99,7 @@ function describePush(
   context: GithubContext,
   repository: GithubRepository,
   user: GithubUser | null,
-  change?: PushedChange,
+  change?: RefChange,
 ): HookEvent {
   const commit = createHash('sha1').update(String(repository.id)).digest('hex');
   const { ref, before, after } = change ?? { ref: 'refs/heads/main', before: commit, after: commit };

@@ -1,4 +1,4 @@
-import type { GitStorage } from '../git-storage.ts';
+import { gitServices, listRefChanges, type GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SimulatorRequest } from '../routes.ts';
 import { brokenRule, isVisible, judge } from './access.ts';
 import { isUsable } from './authenticate.ts';
@@ -7,12 +7,7 @@ import type { GithubRepository } from './state.ts';
 
 /** Git over HTTP (`providers/github.md` §11). To be registered last: the paths begin with any name. */
 export function listGitRoutes(context: GithubContext, storage: GitStorage): Route[] {
-  const services = [
-    ['GET', 'info/refs'],
-    ['POST', 'git-upload-pack'],
-    ['POST', 'git-receive-pack'],
-  ] as const;
-  return services.map(([method, service]) => ({
+  return gitServices.map(([method, service]) => ({
     method,
     template: `/{owner}/{repo}/${service}`,
     stream: true,
@@ -46,7 +41,7 @@ function serve(
         const after = await storage.listRefs(repository);
         if (after.size > 0) repository.empty = false;
         const pusher = actor.kind === 'token' ? actor.user : null;
-        for (const change of listChanges(before, after)) {
+        for (const change of listRefChanges(before, after)) {
           context.deliveries.announce(
             repository,
             context.deliveries.describePush(repository, pusher, change),
@@ -56,14 +51,6 @@ function serve(
       await storage.serve(request.incoming, response, { ...served, beforeEnd });
     },
   };
-}
-
-const noObject = '0'.repeat(40);
-
-function listChanges(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .map((ref) => ({ ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject }))
-    .filter((change) => change.before !== change.after);
 }
 
 const missing: PlainAnswer = { status: 404, text: 'Repository not found.\n' };

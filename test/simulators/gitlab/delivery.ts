@@ -1,5 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { request as requestHttp } from 'node:http';
+import type { RefChange } from '../git-storage.ts';
 import { fullPathOf, isGroup, listAncestors } from './state.ts';
 import type { GitlabProject, GitlabUser } from './state.ts';
 import type { GitlabContext } from './call.ts';
@@ -17,12 +18,6 @@ interface HookEvent {
   readonly payload: unknown;
 }
 
-export interface PushedChange {
-  readonly ref: string;
-  readonly before: string;
-  readonly after: string;
-}
-
 /** What the receiver said; `status` is null where it was not reached. */
 interface Outcome {
   readonly status: number | null;
@@ -36,7 +31,7 @@ export interface Deliveries {
   send(hook: GitlabHook, event: HookEvent, idempotencyKey?: string): Promise<Outcome>;
   /** Sends in the background to every enabled hook that listens: the project's, and those of the groups above. */
   announce(project: GitlabProject, event: HookEvent): void;
-  describePush(project: GitlabProject, user: GitlabUser, change: PushedChange): HookEvent;
+  describePush(project: GitlabProject, user: GitlabUser, change: RefChange): HookEvent;
   /** Resolves when nothing is under way any more. */
   settle(): Promise<void>;
 }
@@ -114,7 +109,7 @@ function describePush(
   context: GitlabContext,
   project: GitlabProject,
   user: GitlabUser,
-  { ref, before, after }: PushedChange,
+  { ref, before, after }: RefChange,
 ): HookEvent {
   const isTag = ref.startsWith('refs/tags/');
   const kind = isTag ? 'tag_push' : 'push';

@@ -1,4 +1,4 @@
-import type { GitStorage } from '../git-storage.ts';
+import { gitServices, listRefChanges, type GitStorage } from '../git-storage.ts';
 import type { Answer, PlainAnswer, Route, SimulatorRequest } from '../routes.ts';
 import { covers, isProjectVisible, roleInProject } from './access.ts';
 import type { Actor, GitlabContext } from './call.ts';
@@ -12,16 +12,11 @@ const deepestPath = 21;
 
 /** Git over HTTP (`providers/gitlab.md` §10). To be registered last: the paths begin with any name. */
 export function listGitRoutes(context: GitlabContext, limits: Limits, storage: GitStorage): Route[] {
-  const services = [
-    ['GET', 'info/refs'],
-    ['POST', 'git-upload-pack'],
-    ['POST', 'git-receive-pack'],
-  ] as const;
   const paths = Array.from({ length: deepestPath - 1 }, (_, index) =>
     Array.from({ length: index + 2 }, (__, level) => `{p${level}}`).join('/'),
   );
   return paths.flatMap((path) =>
-    services.map(([method, service]) => ({
+    gitServices.map(([method, service]) => ({
       method,
       template: `/${path}/${service}`,
       stream: true,
@@ -59,7 +54,7 @@ async function serve(
       const beforeEnd = async () => {
         const after = await storage.listRefs(project);
         if (after.size > 0) project.empty = false;
-        const changes = listChanges(before, after);
+        const changes = listRefChanges(before, after);
         // Pushes of many branches at once tell nobody.
         if (changes.length > 3) return;
         for (const change of changes)
@@ -68,14 +63,6 @@ async function serve(
       await storage.serve(request.incoming, response, { ...served, beforeEnd });
     },
   };
-}
-
-const noObject = '0'.repeat(40);
-
-function listChanges(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .map((ref) => ({ ref, before: before.get(ref) ?? noObject, after: after.get(ref) ?? noObject }))
-    .filter((change) => change.before !== change.after);
 }
 
 const missing: PlainAnswer = {
