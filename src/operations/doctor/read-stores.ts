@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { GitlinkError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
+import { listClientItems } from '../apps/keep-app.ts';
 import type { OperationContext } from '../context.ts';
 import type { Doctor } from './check.ts';
 
@@ -28,23 +29,16 @@ export const storeWords: Readonly<Record<Storage, string>> = {
 
 /** The items of a link that the records name. */
 export function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
-  return withoutNulls([credentialItem, webhook?.secretItem, webhook?.nextSecretItem]);
+  const items = [credentialItem, webhook?.secretItem, webhook?.nextSecretItem];
+  return items.filter((item) => item != null);
 }
 
 /** Every item that the records name in a store. */
 export function listNamedItems(records: Records, storage: Storage): readonly string[] {
   return [
     ...records.links.filter((link) => link.storage === storage).flatMap(listLinkItems),
-    ...records.clients
-      .filter((client) => client.storage === storage)
-      .flatMap(({ secretItem, app }) =>
-        withoutNulls([secretItem, app?.keyItem, app?.webhook?.secretItem, app?.webhook?.nextSecretItem]),
-      ),
+    ...records.clients.filter((client) => client.storage === storage).flatMap(listClientItems),
   ];
-}
-
-function withoutNulls(items: readonly (string | null | undefined)[]): string[] {
-  return items.filter((item) => item != null);
 }
 
 /** The path of the encrypted file. */
