@@ -1,4 +1,4 @@
-import { GitlinkError, UnreachableError, UsageError } from '../errors.ts';
+import { GitlinkError, UsageError } from '../errors.ts';
 import { SpentError } from '../oauth/refresh.ts';
 import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
@@ -6,6 +6,7 @@ import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
 import { isInstallation } from './apps/open-app.ts';
 import { checkInstallation } from './apps/check-installation.ts';
+import { withDeadline } from './deadline.ts';
 import { openLinkWith } from './host-access.ts';
 import { requireProvider } from './link-faults.ts';
 import { refreshQuietly } from './list-repositories.ts';
@@ -75,11 +76,11 @@ async function checkLink(
   if (!secret && !isOfApp) return { status: 'secretMissing', statusReason: link.storage, identity: null };
   try {
     if (isOfApp)
-      return await withinDeadline(context, link, (signal) => checkInstallation(context, link, signal));
+      return await askWithinDeadline(context, link, (signal) => checkInstallation(context, link, signal));
     const credential = tryUnpackCredential(secret);
     if (credential === null) return { status: 'secretMissing', statusReason: 'damaged', identity: null };
     if (isGitOnly(requireProvider(link), link)) return await checkGitCredential(context, link, credential);
-    const identity = await withinDeadline(context, link, async (signal) => {
+    const identity = await askWithinDeadline(context, link, async (signal) => {
       const { provider, access } = await openLinkWith(context, toAsking(link), credential, signal);
       return provider.identify(access);
     });
@@ -103,22 +104,12 @@ function toAsking(link: LinkRecord): LinkRecord {
 }
 
 /** Ends requests that take too long. A sign-in that is being renewed is not among them: it would be lost. */
-async function withinDeadline<T>(
-  { signal }: OperationContext,
+function askWithinDeadline<T>(
+  context: OperationContext,
   { host }: LinkRecord,
-  work: (signal: AbortSignal) => Promise<T>,
+  ask: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const ending = new AbortController();
-  const stop = (): void => ending.abort(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  const late = new UnreachableError(`${host} did not answer within ${deadlineMs / 1_000} s.`);
-  const timer = setTimeout(() => ending.abort(late), deadlineMs);
-  try {
-    return await work(ending.signal);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', stop);
-  }
+  return withDeadline(context, deadlineMs, ask, host);
 }
 
 /** It is tried where the link may be used; a link of whole namespaces names no repository to try. */
