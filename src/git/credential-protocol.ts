@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { hasUnsafeCharacter } from '../printable.ts';
 import { Secret } from '../secret.ts';
 
 /** What git asks of a credential helper, already checked: no field holds a character that could mislead. */
@@ -55,11 +56,6 @@ const singleKeys: ReadonlySet<string> = new Set([
   'quit',
   'url',
 ]);
-
-/** Controls, separators and invisible characters, which some programs take for line ends or do not show. */
-const misleadingCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
-/** Nearly every request; the character classes of Unicode take a millisecond to build. */
-const visibleAscii = /^[\x20-\x7e]*$/;
 
 /**
  * Reads what git wrote, up to the first blank line or the end.
@@ -137,7 +133,7 @@ function toRequest(
     const value = values.get(key);
     if (value === undefined) continue;
     const text = value.toString('utf8');
-    if (!visibleAscii.test(text) && (!isUtf8(value) || misleadingCharacters.test(text))) {
+    if (!isUtf8(value) || hasUnsafeCharacter(text)) {
       return { refused: `the request has a character in "${key}" that is never part of one` };
     }
     texts[key] = text;

@@ -1,3 +1,5 @@
+import { hasUnsafeCharacter } from '../printable.ts';
+
 /** The part of a restriction that the helper can judge by a path. */
 export interface NameRule {
   /** Whether the host tells `Acme` from `acme`. */
@@ -13,11 +15,11 @@ export type PathLayout = 'plain' | 'scm' | 'azure';
 const pathLimit = 4096;
 
 /**
- * What no supported host allows in a name and some server, proxy or shell takes for something else: invisible
- * characters, separators (`\`, Tomcat's `;`), queries, globs. The list is Azure DevOps' own, which is the most
+ * What no supported host allows in a name and some server, proxy or shell takes for something else, beside invisible
+ * characters: separators (`\`, Tomcat's `;`), queries, globs. The list is Azure DevOps' own, which is the most
  * liberal host (learn.microsoft.com, "Naming restrictions and conventions").
  */
-const forbiddenInName = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\/:*?"<>|;#$,+=[\]{}]/u;
+const forbiddenInName = /[\\/:*?"<>|;#$,+=[\]{}]/;
 
 /** `.`, `..`, and what a server that trims names would take for them. */
 const dotsOnly = /^[.\s]+$/u;
@@ -116,7 +118,7 @@ function decodeOnce(path: string): string | null {
 }
 
 function isName(name: string): boolean {
-  return name !== '' && !dotsOnly.test(name) && !forbiddenInName.test(name);
+  return name !== '' && !dotsOnly.test(name) && !forbiddenInName.test(name) && !hasUnsafeCharacter(name);
 }
 
 function isSame(a: string, b: string | undefined, { caseSensitive }: NameRule): boolean {

@@ -1,3 +1,4 @@
+import { hasUnsafeCharacter } from '../printable.ts';
 import { redact } from '../redaction.ts';
 import { normaliseAuthority } from './host-match.ts';
 
@@ -17,8 +18,6 @@ export interface RepositoryUrl {
 }
 
 const urlLimit = 4096;
-/** Controls and invisible characters, and the backslash, which browsers and git read differently. */
-const misleadingCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\\]/u;
 
 /**
  * Reads the URL of a remote as git does, in the forms that reach a host: `https://`, `http://`, `ssh://` and
@@ -28,7 +27,7 @@ const misleadingCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\\]/u;
  *   begins like an option.
  */
 export function parseRepositoryUrl(url: string): RepositoryUrl | null {
-  if (url.length > urlLimit || misleadingCharacters.test(url)) return null;
+  if (url.length > urlLimit || isMisleading(url)) return null;
   const [, scheme, authority, path] =
     /^(https?|ssh|git\+ssh|ssh\+git):\/\/([^/?#]+)\/([^?#]*)$/.exec(url) ?? [];
   if (scheme !== undefined && authority !== undefined && path !== undefined) {
@@ -70,8 +69,13 @@ function toRepositoryUrl(
 function decode(text: string): string | null {
   try {
     const decoded = decodeURIComponent(text);
-    return misleadingCharacters.test(decoded) ? null : decoded;
+    return isMisleading(decoded) ? null : decoded;
   } catch {
     return null;
   }
+}
+
+/** Invisible characters, and the backslash, which browsers and git read differently. */
+function isMisleading(text: string): boolean {
+  return text.includes('\\') || hasUnsafeCharacter(text);
 }
