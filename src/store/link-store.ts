@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { StorageError } from '../errors.ts';
@@ -112,9 +112,10 @@ function narrow(parsed: unknown, path: string): Records {
 }
 
 function damaged(path: string): StorageError {
-  return new StorageError(`${path} is damaged, so gitlink leaves it alone; nothing was changed.`, {
-    hint: `The state before the last change is beside it. To go back to it: cp ${path}.previous ${path}`,
-  });
+  const hint = existsSync(`${path}.previous`)
+    ? `The state before the last change is beside it. To go back to it: cp ${path}.previous ${path}`
+    : `To begin without it: mv ${path} ${path}.damaged, then: gitlink link PROVIDER`;
+  return new StorageError(`${path} is damaged, so gitlink leaves it alone; nothing was changed.`, { hint });
 }
 
 function backUp(directory: string, bytes: Buffer, version: number, now: number): void {

@@ -112,6 +112,23 @@ describe('records', () => {
 describe('B13: damaged records are left alone', () => {
   const cases = 300;
 
+  test('the way back is the state before, where there is one', async () => {
+    const store = createStore();
+    const readHint = (): string => {
+      try {
+        store.read();
+      } catch (error) {
+        return (error as StorageError).hint ?? '';
+      }
+      throw new Error('The records were read.');
+    };
+    await store.change(() => someRecords);
+    writeFileSync(path, '{');
+    expect(readHint()).toContain(`mv ${path} ${path}.damaged`);
+    writeFileSync(`${path}.previous`, JSON.stringify(someRecords), { mode: 0o600 });
+    expect(readHint()).toContain(`cp ${path}.previous ${path}`);
+  });
+
   test(`${cases} truncations`, async () => {
     await createStore().change(() => someRecords);
     const whole = readFileSync(path);
