@@ -8,8 +8,7 @@ import { readPrivateFile } from '../store/private-files.ts';
 import { readLastUsage } from '../store/usage-log.ts';
 import { linkColumns } from './link-view.ts';
 import { createOutput } from './output.ts';
-import { plainStyles } from './styles.ts';
-import { printTable } from './table.ts';
+import { toTabbedLine } from './table.ts';
 
 /**
  * Answers a plain `gitlink list` for a program, without the command line parser and the schemas, which take
@@ -48,7 +47,7 @@ export function tryQuickList(
       isQuiet: false,
     });
     output.document({ links });
-    printTable(output, plainStyles, linkColumns, links);
+    for (const link of links) output.data(toTabbedLine(linkColumns, link));
     stdout.write(text);
     return true;
   } catch {
