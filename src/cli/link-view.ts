@@ -4,20 +4,24 @@ import type { Styles } from './styles.ts';
 
 /** The columns of `list`. */
 export const linkColumns: readonly Column<LinkDocument>[] = [
-  { header: 'NAME', cell: ({ name }) => name, least: 12 },
+  { header: 'NAME', cell: ({ name }) => name, least: 10 },
   // A long name would leave no room for the others.
-  { header: 'PROVIDER', cell: ({ flavour, provider }) => (flavour.length > 12 ? provider : flavour) },
+  {
+    header: 'PROVIDER',
+    cell: ({ flavour, provider }) => (flavour.length > 12 ? provider : flavour),
+    least: 12,
+  },
   // Links of two organizations at one host look alike but for that.
   {
     header: 'HOST',
     cell: ({ host, organization }) => toShortHost(organization === null ? host : `${host}/${organization}`),
-    least: 12,
+    least: 11,
   },
-  { header: 'ACCOUNT', cell: describeAccount, least: 8 },
-  { header: 'METHOD', cell: ({ method }) => method },
-  { header: 'ACCESS', cell: describeAccess, least: 8 },
-  { header: 'EXPIRES', cell: ({ expiresAt }) => expiresAt?.slice(0, 10) ?? 'never' },
-  { header: 'STATE', cell: describeState, style: (link, styles) => styleState(link, styles) },
+  { header: 'ACCOUNT', cell: describeAccount, least: 7 },
+  { header: 'METHOD', cell: ({ method }) => method, isDispensable: true },
+  { header: 'ACCESS', cell: describeAccess, least: 6 },
+  { header: 'EXPIRES', cell: ({ expiresAt }) => expiresAt?.slice(0, 10) ?? 'never', least: 10 },
+  { header: 'STATE', cell: describeState, style: styleState, least: 12 },
 ];
 
 export function toShortHost(host: string): string {

@@ -1,6 +1,8 @@
 import { toPrintable } from '../printable.ts';
 import type { Output } from './output.ts';
 import type { Styles } from './styles.ts';
+import { measure } from './text-width.ts';
+import { breakText } from './wrap-text.ts';
 
 export interface Column<Row> {
   readonly header: string;
@@ -10,13 +12,15 @@ export interface Column<Row> {
   readonly style?: (row: Row, styles: Styles) => (text: string) => string;
   /** The least width before other columns must give way, in characters. */
   readonly least?: number;
+  /** Left out where the terminal is too narrow for the least of all columns. */
+  readonly isDispensable?: true;
 }
 
 const gap = '  ';
 
 /**
  * Prints rows: for people as a table that fits the terminal, for programs one line a row, cells separated by
- * tabs, complete and without a header.
+ * tabs, complete and without a header. What is too long is cut; the last column, where reasons stand, goes on below.
  */
 export function printTable<Row>(
   output: Output,
@@ -29,16 +33,22 @@ export function printTable<Row>(
     return;
   }
   if (rows.length === 0) return;
-  const cells = rows.map((row) => columns.map((column) => toPrintable(column.cell(row))));
-  const widths = fitWidths(columns, cells, output.columns);
-  const headers = columns.map((column, index) => pad(column.header, widths[index] ?? 0));
+  const { shown, cells, widths } = fitColumns(columns, rows, output.columns);
+  const headers = shown.map((column, index) => pad(column.header, widths[index] ?? 0));
   output.data(styles.faint(headers.join(gap).trimEnd()));
+  const last = shown.length - 1;
   rows.forEach((row, rowIndex) => {
-    const line = columns.map((column, index) => {
-      const text = pad(cells[rowIndex]?.[index] ?? '', widths[index] ?? 0);
-      return (column.style?.(row, styles) ?? ((each: string) => each))(text);
-    });
-    output.data(line.join(gap).trimEnd());
+    const [begin = '', ...rest] = breakText(cells[rowIndex]?.[last] ?? '', widths[last] ?? 0);
+    const toLine = (texts: readonly string[]): string =>
+      shown
+        .map((column, index) => {
+          const text = pad(texts[index] ?? '', widths[index] ?? 0);
+          return (column.style?.(row, styles) ?? ((each: string) => each))(text);
+        })
+        .join(gap)
+        .trimEnd();
+    output.data(toLine([...(cells[rowIndex] ?? []).slice(0, last), begin]));
+    for (const each of rest) output.data(toLine([...shown.slice(0, last).map(() => ''), each]));
   });
 }
 
@@ -47,24 +57,38 @@ export function toTabbedLine<Row>(columns: readonly Column<Row>[], row: Row): st
   return columns.map((column) => toPrintable(column.cell(row), Infinity)).join('\t');
 }
 
+interface FittedColumns<Row> {
+  readonly shown: readonly Column<Row>[];
+  /** The texts of the shown columns, row by row. */
+  readonly cells: readonly (readonly string[])[];
+  readonly widths: readonly number[];
+}
+
 /** Gives each column what it needs; where that is too much, the widest give way first. */
-function fitWidths<Row>(
+function fitColumns<Row>(
   columns: readonly Column<Row>[],
-  cells: readonly (readonly string[])[],
+  rows: readonly Row[],
   available: number,
-): number[] {
+): FittedColumns<Row> {
+  const cells = rows.map((row) => columns.map((column) => toPrintable(column.cell(row))));
   const widths = columns.map((column, index) =>
     cells.reduce((widest, row) => Math.max(widest, measure(row[index] ?? '')), measure(column.header)),
   );
+  const gaps = gap.length * (widths.length - 1);
   const least = columns.map((column) => Math.max(column.least ?? 4, measure(column.header)));
-  const total = (): number => widths.reduce((sum, width) => sum + width, gap.length * (widths.length - 1));
+  const needed = widths.reduce((sum, width, index) => sum + Math.min(width, least[index] ?? 0), gaps);
+  if (needed > available && columns.some(({ isDispensable }) => isDispensable)) {
+    const indispensable = columns.filter(({ isDispensable }) => !isDispensable);
+    return fitColumns(indispensable, rows, available);
+  }
+  const total = (): number => widths.reduce((sum, width) => sum + width, gaps);
   while (total() > available) {
     const spare = widths.map((width, index) => width - (least[index] ?? 0));
     const widest = spare.indexOf(Math.max(...spare));
     if ((spare[widest] ?? 0) <= 0) break;
     widths[widest] = (widths[widest] ?? 0) - 1;
   }
-  return widths;
+  return { shown: columns, cells, widths };
 }
 
 /** Fills or cuts a text to a width on the screen. */
@@ -77,18 +101,4 @@ function pad(text: string, width: number): string {
     cut += character;
   }
   return `${cut}…${' '.repeat(Math.max(0, width - 1 - measure(cut)))}`;
-}
-
-/** East Asian Wide and Fullwidth (UAX #11), rather more than fewer: too wide a cell breaks the table. */
-const wide =
-  /[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2fb}\u{1d300}-\u{1d376}\u{1f200}-\u{1f265}\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-
-/** The columns that a text takes on a terminal: wide characters two, combining ones none. */
-export function measure(text: string): number {
-  let width = 0;
-  for (const character of text) {
-    if (/\p{M}/u.test(character)) continue;
-    width += wide.test(character) ? 2 : 1;
-  }
-  return width;
 }

@@ -1,10 +1,14 @@
-import { measure } from './table.ts';
+import { measure } from './text-width.ts';
 
 const leastWidth = 20;
 
-/** Breaks a text into lines of so many columns, between words where there are any. */
+/** Breaks a text for people into lines of so many columns; a terminal that is too narrow breaks them again. */
 export function wrapText(text: string, columns: number): readonly string[] {
-  const width = Math.max(leastWidth, columns);
+  return breakText(text, Math.max(leastWidth, columns));
+}
+
+/** Breaks a text into lines that are no wider, between words where there are any. */
+export function breakText(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ').flatMap((each) => splitWord(each, width))) {

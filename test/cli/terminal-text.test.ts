@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { stringifyForTerminal } from '../../src/cli/json-text.ts';
-import { measure } from '../../src/cli/table.ts';
+import { measure } from '../../src/cli/text-width.ts';
 import { toPrintable } from '../../src/printable.ts';
 import { redact } from '../../src/redaction.ts';
 import { Secret } from '../../src/secret.ts';
