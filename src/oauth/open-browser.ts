@@ -52,11 +52,25 @@ export async function openBrowser(address: string, options: OpenBrowserOptions):
   const app = findApp(options);
   // Brings a dozen packages, which only this needs.
   const { default: open } = await import('open');
+  // The library takes no environment: what it starts gets the one that this process has by then.
+  const { env: own } = process;
+  process.env = toBrowserEnvironment(options.env);
   try {
     await open(url, app === null ? {} : { app: { name: app } });
   } catch (error) {
     throw new UnsupportedError('The browser could not be started.', { cause: error });
+  } finally {
+    process.env = own;
   }
+}
+
+/**
+ * What a browser gets of the environment: all but what may be a secret. It lives for days, and so would they. No list
+ * of what is allowed, because each desktop has variables of its own without which no window opens.
+ */
+function toBrowserEnvironment(env: Environment): NodeJS.ProcessEnv {
+  const mayBeSecret = /^GITLINK_|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY/i;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !mayBeSecret.test(name)));
 }
 
 /**

@@ -94,12 +94,27 @@ describe('opening a browser', () => {
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const path = join(folder, 'browser');
     const seen = join(folder, 'seen');
-    writeFileSync(path, `#!/bin/sh\nprintf '%s\\n' "$#" "$@" > '${seen}.new'\nmv '${seen}.new' '${seen}'\n`);
+    writeFileSync(
+      path,
+      `#!/bin/sh\nenv > '${seen}.env'\nprintf '%s\\n' "$#" "$@" > '${seen}.new'\nmv '${seen}.new' '${seen}'\n`,
+    );
     chmodSync(path, 0o755);
-    return { path, readArguments: () => vi.waitFor(() => readFileSync(seen, 'utf8').trim().split('\n')) };
+    const readArguments = (): Promise<string[]> =>
+      vi.waitFor(() => readFileSync(seen, 'utf8').trim().split('\n'));
+    const readEnvironment = async (): Promise<string> => {
+      await readArguments();
+      return readFileSync(`${seen}.env`, 'utf8');
+    };
+    return { path, readArguments, readEnvironment };
   }
 
-  const options = { env: {}, platform: 'linux', preferred: null, hosts, findProgram: () => null } as const;
+  const options = {
+    env: { PATH: process.env['PATH'] },
+    platform: 'linux',
+    preferred: null,
+    hosts,
+    findProgram: () => null,
+  } as const;
 
   test.each(['first', 'missing:first', 'path'])(
     'the preferred browser (%s) gets the address as one argument',
@@ -122,6 +137,28 @@ describe('opening a browser', () => {
     await openBrowser(address, { ...options, findProgram });
     expect(asked).toEqual(['xdg-open']);
     expect(await readArguments()).toEqual(['1', address]);
+  });
+
+  test('B6, D3: without the secrets of the environment, and with all that a desktop needs', async () => {
+    const { path, readEnvironment } = createProgram();
+    const env = {
+      PATH: process.env['PATH'],
+      WAYLAND_DISPLAY: 'wayland-1',
+      XAUTHORITY: '/run/user/1000/xauth',
+      GITLINK_PROVIDER: 'github',
+      GITLINK_TOKEN: 'canary-token',
+      GITLINK_PASSPHRASE: 'canary passphrase',
+      GH_TOKEN: 'canary-gh',
+      AWS_SECRET_ACCESS_KEY: 'canary-aws',
+      PGPASSWORD: 'canary-password',
+    };
+    const own = process.env;
+    await openBrowser(address, { ...options, env, preferred: path });
+    const seen = await readEnvironment();
+    expect(seen).toContain('WAYLAND_DISPLAY=wayland-1');
+    expect(seen).toContain('XAUTHORITY=/run/user/1000/xauth');
+    expect(seen).not.toContain('canary');
+    expect(process.env).toBe(own);
   });
 
   test.each([
