@@ -67,6 +67,9 @@ export async function runProgram(words: readonly string[], runtime: Runtime): Pr
   const wanted = findCommandWord(argv);
   const commands = await loadCommands(wanted);
   for (const register of Object.values(commands)) register(cli);
+  program.hook('preAction', (_, command) =>
+    assertNoFlagAsValue([...command.options, ...program.options], command),
+  );
   try {
     await program.parseAsync(argv.length === 0 || wanted === 'help' ? ['--help'] : [...argv], {
       from: 'user',
@@ -182,6 +185,23 @@ function assertNoSecretArguments(argv: readonly string[]): void {
       hint: 'Pipe it in with --with-token (or --with-secret), or name a file with --token-file, or a variable with --token-env. If it was a real secret, replace it.',
     },
   );
+}
+
+/** A value that was forgotten makes commander take the next flag for it: `--config-dir --json`. */
+function assertNoFlagAsValue(flags: readonly Option[], command: Command): void {
+  const names = flags.flatMap(({ short, long }) => [short, long]);
+  const values = command.optsWithGlobals<Record<string, unknown>>();
+  for (const flag of flags.filter(({ required }) => required)) {
+    const given = [values[flag.attributeName()]].flat();
+    const taken = given.find(
+      (value) => typeof value === 'string' && names.includes(value.split('=')[0] ?? ''),
+    );
+    if (taken !== undefined) {
+      throw new UsageError(`${flag.long ?? flag.flags} needs a value, and what follows it is a flag.`, {
+        hint: `See: gitlink ${command.name()} --help`,
+      });
+    }
+  }
 }
 
 /** Commander's own words, without what the person typed where that could be a secret. */

@@ -60,6 +60,17 @@ describe('command lines that cannot be understood are exit 2, with the next step
       args: ['link', '--method', 'magic'],
       message: /^Option '--method <method>' argument 'magic' is invalid\..*app\.$/,
     },
+    // Here it is the --json of every case that stands where a value was forgotten.
+    {
+      args: ['list', '--config-dir'],
+      message: '--config-dir needs a value, and what follows it is a flag.',
+      hint: 'See: gitlink list --help',
+    },
+    {
+      args: ['repos', '--namespace', '--search'],
+      message: '--namespace needs a value, and what follows it is a flag.',
+      hint: 'See: gitlink repos --help',
+    },
   ])('$args', async ({ args, message, hint }) => {
     const sandbox = createSandbox();
     const run = await sandbox.run([...args, '--json']);
