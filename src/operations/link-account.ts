@@ -110,7 +110,7 @@ export async function linkAccount(context: OperationContext, request: LinkReques
     return {
       ...records,
       links: [...records.links, link],
-      passphraseFile: request.passphraseFile ?? records.passphraseFile,
+      passphraseFile: (request.storage === 'file' ? request.passphraseFile : null) ?? records.passphraseFile,
     };
   }
 

@@ -28,6 +28,8 @@ export interface RelinkRequest {
   readonly expiresAt: number | null;
   readonly caFile: string | null;
   readonly allowHttp: boolean;
+  /** Where the passphrase of the encrypted file is read from now on; null for where it was. */
+  readonly passphraseFile: string | null;
 }
 
 export interface RelinkResult {
@@ -137,7 +139,12 @@ async function replace(
     });
     // From here on no record names the old secret: should the rest not happen, this does.
     const intent = { item: replacedItem, storage: link.storage, createdAt: context.clock.now() };
-    return { ...records, links, intents: [...records.intents, intent] };
+    return {
+      ...records,
+      links,
+      intents: [...records.intents, intent],
+      passphraseFile: (link.storage === 'file' ? request.passphraseFile : null) ?? records.passphraseFile,
+    };
   };
   context.reporter.status('Storing the credential…');
   const records = await keepSecret(context, link.storage, item, newSecret, settle);

@@ -233,7 +233,7 @@ describe('the helper', () => {
 });
 
 // Fails until `addCredentialFlags` (src/cli/credential-flags.ts) makes the path absolute.
-test('the path of --passphrase-file is kept, so that git finds it from anywhere', async () => {
+test('the path of --passphrase-file is kept, so that git finds it from anywhere, also a new one of relink', async () => {
   const gitea = await startGitea();
   const sandbox = createSandbox();
   const token = sandbox.guard(addToken(gitea, usualScopes));
@@ -244,6 +244,13 @@ test('the path of --passphrase-file is kept, so that git finds it from anywhere'
   const request = toRequest(`${gitea.url}/ada/notes.git`);
   const run = await askHelper(sandbox, 'git-credential-gitlink', 'get', request, { env, cwd: '/' });
   expect(run).toMatchObject({ ...silence, stdout: toAnswer('ada', token) });
+
+  renameSync(join(sandbox.home, 'phrase'), join(sandbox.home, 'moved'));
+  const next = sandbox.guard(addToken(gitea, usualScopes));
+  const relinking = ['relink', '--with-token', '--passphrase-file', 'moved'];
+  expect(await sandbox.run(relinking, { input: next, env })).toMatchObject({ exitCode: 0 });
+  const again = await askHelper(sandbox, 'git-credential-gitlink', 'get', request, { env, cwd: '/' });
+  expect(again).toMatchObject({ ...silence, stdout: toAnswer('ada', next) });
 });
 
 test('C15: a request that never ends gets no answer after 10 seconds, and the process is gone', async () => {

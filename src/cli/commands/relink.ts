@@ -73,6 +73,7 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
       expiresAt: await chooseExpiry(session, signedIn.verified.identity, expiresAt),
       caFile,
       allowHttp,
+      passphraseFile: flags.passphraseFile ?? null,
     }),
   );
   reporter.note(
