@@ -187,10 +187,9 @@ export async function testHook(
   place: WebhookPlace,
   hook: schemas.Hook,
 ): Promise<HostResponse> {
-  const hooks = toHooksRoute(place);
   return send(access, {
     method: 'POST',
-    route: { path: `${hooks.path}/test`, template: `${hooks.template}/test` },
+    route: route`${toHooksRoute(place)}/test`,
     query: { webhookId: hook.id, url: hook.url, sslVerificationRequired: hook.sslVerificationRequired },
   });
 }
@@ -206,10 +205,9 @@ export async function fetchLatest(
   hookId: number,
   event?: string,
 ): Promise<v.InferOutput<typeof schemas.invocation> | null> {
-  const { path, template } = toHookRoute(place, String(hookId));
   const { status, body } = await send(access, {
     method: 'GET',
-    route: { path: `${path}/latest`, template: `${template}/latest` },
+    route: route`${toHooksRoute(place)}/${hookId}/latest`,
     query: { event },
     accept: [404],
   });
@@ -223,9 +221,7 @@ function toHooksRoute(place: WebhookPlace): Route {
 }
 
 function toHookRoute(place: WebhookPlace, hookId: string): Route {
-  const hooks = toHooksRoute(place);
-  const one = route`/${hookId}`;
-  return { path: hooks.path + one.path, template: hooks.template + one.template };
+  return route`${toHooksRoute(place)}/${hookId}`;
 }
 
 /** Sends a change to where the repository is now; a redirect of one is not followed, because it may become a GET. */

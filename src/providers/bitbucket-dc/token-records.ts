@@ -29,10 +29,9 @@ export async function findManaged(
   const id = readTokenId(token);
   const tokens = id === null ? null : await findOwnerRoute(account, via);
   if (id === null || tokens === null) return null;
-  const one = route`/${id}`;
   return {
     tokens,
-    token: { path: tokens.path + one.path, template: tokens.template + one.template },
+    token: route`${tokens}/${id}`,
     http: await via.openBase(`${via.host}/rest/access-tokens/latest`),
   };
 }

@@ -136,7 +136,5 @@ export function toHooksRoute(place: WebhookPlace): Route {
 }
 
 function toHookRoute(place: WebhookPlace, hookId: string): Route {
-  const hooks = toHooksRoute(place);
-  const one = route`/${hookId}`;
-  return { path: hooks.path + one.path, template: hooks.template + one.template };
+  return route`${toHooksRoute(place)}/${hookId}`;
 }

@@ -258,10 +258,7 @@ async function locateRepository(access: HostAccess, known: Repository): Promise<
 }
 
 export async function testHook(access: HostAccess, place: WebhookPlace, hookId: string): Promise<void> {
-  const toRoute = (at: WebhookPlace): Route => {
-    const { path, template } = toHookRoute(at, hookId);
-    return { path: `${path}/tests`, template: `${template}/tests` };
-  };
+  const toRoute = (at: WebhookPlace): Route => route`${toHookRoute(at, hookId)}/tests`;
   await sendToPlace(access, place, { method: 'POST' }, toRoute);
 }
 
@@ -272,9 +269,7 @@ function toHooksRoute(place: WebhookPlace): Route {
 }
 
 function toHookRoute(place: WebhookPlace, hookId: string): Route {
-  const hooks = toHooksRoute(place);
-  const one = route`/${hookId}`;
-  return { path: hooks.path + one.path, template: hooks.template + one.template };
+  return route`${toHooksRoute(place)}/${hookId}`;
 }
 
 /**

@@ -99,7 +99,7 @@ export async function listDeliveries(
 ): Promise<readonly schemas.Delivery[]> {
   const { status, body } = await openApi(access).request({
     method: 'GET',
-    route: join(toHooksRoute(place), route`/${hookId}/deliveries`),
+    route: route`${toHooksRoute(place)}/${hookId}/deliveries`,
     query: { per_page: 10 },
     accept: [404],
   });
@@ -116,11 +116,11 @@ async function send(
   const api = openApi(access);
   const first = await api.request({
     ...request,
-    route: join(toHooksRoute(place), below),
+    route: route`${toHooksRoute(place)}${below}`,
     accept: [...(request.accept ?? []), ...moved],
   });
   if (!moved.includes(first.status)) return first;
-  return api.request({ ...request, route: join(toHooksRoute(await findMoved(access, place)), below) });
+  return api.request({ ...request, route: route`${toHooksRoute(await findMoved(access, place))}${below}` });
 }
 
 /** @throws ForbiddenError where the old name leads to something else. */
@@ -136,8 +136,4 @@ function toHooksRoute(place: WebhookPlace): Route {
   if (place.level === 'namespace') return route`/orgs/${place.namespace}/hooks`;
   const [owner = '', name = ''] = place.repository.fullName.split('/');
   return route`/repos/${owner}/${name}/hooks`;
-}
-
-function join(one: Route, other: Route): Route {
-  return { path: one.path + other.path, template: one.template + other.template };
 }

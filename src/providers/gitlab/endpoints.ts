@@ -166,8 +166,7 @@ export async function testHook(
   place: WebhookPlace,
   hookId: string,
 ): Promise<HostResponse> {
-  const hook = toHookRoute(place, hookId);
-  const test = { path: `${hook.path}/test/push_events`, template: `${hook.template}/test/push_events` };
+  const test = route`${toHookRoute(place, hookId)}/test/push_events`;
   return access.http.request({ method: 'POST', route: test, accept: [404, 422, 429] });
 }
 
@@ -177,10 +176,9 @@ export async function fetchLastDelivery(
   place: WebhookPlace,
   hookId: string,
 ): Promise<string | null> {
-  const hook = toHookRoute(place, hookId);
   const { status, body } = await access.http.request({
     method: 'GET',
-    route: { path: `${hook.path}/events`, template: `${hook.template}/events` },
+    route: route`${toHookRoute(place, hookId)}/events`,
     query: { per_page: 1 },
     accept: [403, 404],
   });
@@ -197,9 +195,7 @@ function toHooksRoute(place: WebhookPlace): Route {
 }
 
 function toHookRoute(place: WebhookPlace, hookId: string): Route {
-  const hooks = toHooksRoute(place);
-  const one = route`/${hookId}`;
-  return { path: hooks.path + one.path, template: hooks.template + one.template };
+  return route`${toHooksRoute(place)}/${hookId}`;
 }
 
 interface CountedRequest extends Pick<HostRequest, 'accept'> {
