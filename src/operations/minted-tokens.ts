@@ -19,21 +19,29 @@ export function findKeptToken(
   repository: string | null,
   now: number,
 ): KeptToken | null {
-  const wanted = repository?.toLowerCase() ?? null;
-  const isWanted = (kept: KeptToken): boolean => (kept.repository?.toLowerCase() ?? null) === wanted;
-  return tokens.find((kept) => isWanted(kept) && kept.expiresAt - spareMs > now) ?? null;
+  return tokens.find((kept) => isFor(kept, repository) && isLasting(kept, now)) ?? null;
 }
 
 /** Adds a token; the newest are kept, and none that has ended. */
 export function keepToken(tokens: readonly KeptToken[], added: KeptToken, now: number): readonly KeptToken[] {
-  const others = tokens.filter(
-    (kept) =>
-      kept.repository?.toLowerCase() !== added.repository?.toLowerCase() && kept.expiresAt - spareMs > now,
-  );
+  const others = dropTokensFor(tokens, added.repository).filter((kept) => isLasting(kept, now));
   return [added, ...others].slice(0, keptLimit);
 }
 
 /** Takes out a token that a server refused. */
 export function dropToken(tokens: readonly KeptToken[], refused: Secret): readonly KeptToken[] {
   return tokens.filter(({ token }) => !token.equals(refused));
+}
+
+/** Takes out what is good for a repository alone, or, where none is named, for all of the installation. */
+export function dropTokensFor(tokens: readonly KeptToken[], repository: string | null): readonly KeptToken[] {
+  return tokens.filter((kept) => !isFor(kept, repository));
+}
+
+function isFor(kept: KeptToken, repository: string | null): boolean {
+  return (kept.repository?.toLowerCase() ?? null) === (repository?.toLowerCase() ?? null);
+}
+
+function isLasting({ expiresAt }: KeptToken, now: number): boolean {
+  return expiresAt - spareMs > now;
 }

@@ -6,7 +6,7 @@ import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
 import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
-import { dropToken, findKeptToken, keepToken, type KeptToken } from '../minted-tokens.ts';
+import { dropToken, dropTokensFor, findKeptToken, keepToken, type KeptToken } from '../minted-tokens.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { packCredential, toMintedCredential, unpackCredential } from '../stored-credential.ts';
 import type { CredentialSource } from '../credential-source.ts';
@@ -81,7 +81,7 @@ export async function forgetMintedToken(
   await whileReplacing(context, opened.id, async () => {
     const { link, kept } = await readKept(context, opened);
     const vault = await context.openVault(link.storage);
-    const left = kept.filter((each) => each.repository?.toLowerCase() !== repository?.toLowerCase());
+    const left = dropTokensFor(kept, repository);
     await vault.write(link.credentialItem, packCredential(toMintedCredential(link.credentialKind, left)));
   });
 }
