@@ -52,15 +52,21 @@ export function encodeMessage(message: BusMessage): Buffer {
   splitSignature(message.signature ?? '').forEach((type, index) => {
     body.write(type, message.body?.[index] ?? '');
   });
-  const fields = headerFields.flatMap((field, code): BusValue[] => {
-    if (!field) return [];
-    const value = message[field[0]];
-    return value === undefined ? [] : [[code, { signature: field[1], value }]];
-  });
+  // The header is a `yyyyuua(yv)`, written without going by its signature: git's helper runs this once, uncompiled.
   const header = new Writer();
-  const values = [0x6c, message.type, 0, 1, body.length, message.serial, fields];
-  splitSignature('yyyyuua(yv)').forEach((type, index) => {
-    header.write(type, values[index] ?? 0);
+  for (const byte of [0x6c, message.type, 0, 1]) header.write('y', byte);
+  header.write('u', body.length);
+  header.write('u', message.serial);
+  header.writeArray('(', () => {
+    headerFields.forEach((field, code) => {
+      if (!field) return;
+      const value = message[field[0]];
+      if (value === undefined) return;
+      header.align(8);
+      header.write('y', code);
+      header.write('g', field[1]);
+      header.write(field[1], value);
+    });
   });
   header.align(8);
   return Buffer.concat([header.toBuffer(), body.toBuffer()]);
@@ -87,10 +93,12 @@ export function decodeMessage(bytes: Buffer): { message: BusMessage; length: num
 
   reader.offset = fixedHeaderLength - 4;
   const fields: Record<string, BusValue> = {};
-  for (const [code, variant] of toPairs(reader.read('a(yv)'))) {
-    const field = headerFields[Number(code)];
-    if (field && isVariant(variant) && variant.signature === field[1]) fields[field[0]] = variant.value;
-  }
+  reader.readArray('(', () => {
+    reader.align(8);
+    const field = headerFields[Number(reader.read('y'))];
+    const { signature: type, value } = reader.readVariant();
+    if (field && type === field[1]) fields[field[0]] = value;
+  });
   reader.offset = headerLength;
   const signature = typeof fields['signature'] === 'string' ? fields['signature'] : '';
   const body = splitSignature(signature).map((type) => reader.read(type));
@@ -175,7 +183,11 @@ class Writer {
 
   write(type: string, value: BusValue): void {
     if (type[0] === 'a') {
-      this.#writeArray(type.slice(1), value);
+      const element = type.slice(1);
+      this.writeArray(element, () => {
+        if (Buffer.isBuffer(value)) this.#append(value);
+        else for (const member of toList(value)) this.write(element, member);
+      });
     } else if (type[0] === '(' || type[0] === '{') {
       this.align(8);
       const members = toList(value);
@@ -192,18 +204,21 @@ class Writer {
     } else if (type === 'u' || type === 'b') {
       this.#writeLength(Number(value));
     } else {
-      const text = Buffer.from(`${toText(value)}\0`, 'utf8');
-      this.write(type === 'g' ? 'y' : 'u', text.length - 1);
-      this.#append(text);
+      const text = toText(value);
+      const length = Buffer.byteLength(text, 'utf8');
+      this.write(type === 'g' ? 'y' : 'u', length);
+      const at = this.#grow(length + 1);
+      this.#bytes.write(text, at, 'utf8');
+      this.#bytes[at + length] = 0;
     }
   }
 
-  #writeArray(element: string, value: BusValue): void {
+  /** Writes an array, given the type of its elements, or how that begins. */
+  writeArray(element: string, writeElements: () => void): void {
     const lengthAt = this.#writeLength(0);
     this.align(alignmentOf(element));
     const start = this.length;
-    if (Buffer.isBuffer(value)) this.#append(value);
-    else for (const member of toList(value)) this.write(element, member);
+    writeElements();
     this.#bytes.writeUInt32LE(this.length - start, lengthAt);
   }
 
@@ -240,32 +255,35 @@ class Reader {
     this.#isLittleEndian = isLittleEndian;
   }
 
+  align(alignment: number): void {
+    this.offset = alignTo(this.offset, alignment);
+  }
+
   read(type: string): BusValue {
-    if (type[0] === 'a') return this.#readArray(type.slice(1));
+    if (type[0] === 'a') return this.#readList(type.slice(1));
     if (type[0] === '(' || type[0] === '{') {
-      this.offset = alignTo(this.offset, 8);
+      this.align(8);
       return splitSignature(type.slice(1, -1)).map((member) => this.read(member));
     }
-    if (type === 'y') return this.#take(1).readUInt8();
+    if (type === 'y') return this.#bytes[this.#take(1)] ?? 0;
     if (type === 'u') return this.#readLength();
     if (type === 'b') return this.#readLength() !== 0;
-    if (type === 'v') return this.#readVariant();
-    const length = type === 'g' ? this.#take(1).readUInt8() : this.#readLength();
-    return this.#take(length + 1).toString('utf8', 0, length);
+    if (type === 'v') return this.readVariant();
+    const length = Number(this.read(type === 'g' ? 'y' : 'u'));
+    const start = this.#take(length + 1);
+    return this.#bytes.toString('utf8', start, start + length);
   }
 
-  #readArray(element: string): BusValue {
+  /** Reads an array, given the type of its elements, or how that begins. */
+  readArray(element: string, readElement: () => void): void {
     const length = this.#readLength();
-    this.offset = alignTo(this.offset, alignmentOf(element));
-    if (element === 'y') return this.#take(length);
+    this.align(alignmentOf(element));
     const end = this.offset + length;
-    const members: BusValue[] = [];
-    while (this.offset < end) members.push(this.read(element));
+    while (this.offset < end) readElement();
     if (this.offset !== end) throw new RangeError('D-Bus array overruns its length');
-    return members;
   }
 
-  #readVariant(): BusVariant {
+  readVariant(): BusVariant {
     if (++this.#variantDepth > variantDepthLimit) throw new RangeError('D-Bus variants nested too deep');
     const [signature, ...more] = splitSignature(toText(this.read('g')));
     if (signature === undefined || more.length > 0) throw new RangeError('not one complete type');
@@ -274,16 +292,28 @@ class Reader {
     return { signature, value };
   }
 
-  #readLength(): number {
-    this.offset = alignTo(this.offset, 4);
-    const bytes = this.#take(4);
-    return this.#isLittleEndian ? bytes.readUInt32LE() : bytes.readUInt32BE();
+  #readList(element: string): BusValue {
+    if (element === 'y') {
+      const length = this.#readLength();
+      const start = this.#take(length);
+      return this.#bytes.subarray(start, start + length);
+    }
+    const members: BusValue[] = [];
+    this.readArray(element, () => members.push(this.read(element)));
+    return members;
   }
 
-  #take(length: number): Buffer {
+  #readLength(): number {
+    this.align(4);
+    const start = this.#take(4);
+    return this.#isLittleEndian ? this.#bytes.readUInt32LE(start) : this.#bytes.readUInt32BE(start);
+  }
+
+  /** Passes over bytes. @returns where they begin. */
+  #take(length: number): number {
     const start = this.offset;
     this.offset += length;
     if (this.offset > this.#bytes.length) throw new RangeError('D-Bus message too short');
-    return this.#bytes.subarray(start, this.offset);
+    return start;
   }
 }
