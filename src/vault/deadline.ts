@@ -9,6 +9,8 @@ export interface DeadlineOptions {
    * cut off by Ctrl-C.
    */
   readonly signal?: AbortSignal | undefined;
+  /** Ends the work at any time, with the reason that it is given. */
+  readonly controller?: AbortController;
 }
 
 const patienceMs = 1500;
@@ -24,7 +26,7 @@ export async function runWithDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { deadlineMs, onWaiting, signal: cancellation } = options;
-  const controller = new AbortController();
+  const { controller = new AbortController() } = options;
   const deadline = setTimeout(() => {
     const seconds = Math.round(deadlineMs / 100) / 10;
     controller.abort(createKeychainError('timeout', `The keychain did not answer within ${seconds} s.`));

@@ -29,34 +29,32 @@ export interface KeychainRead {
  */
 export function beginKeychainRead(options: KeychainReadOptions): KeychainRead {
   const { env } = options;
-  const connection = new AbortController();
+  const controller = new AbortController();
   let choose: (item: string) => void = () => undefined;
-  const chosen = new Promise<string>((resolve, reject) => {
-    choose = resolve;
-    connection.signal.addEventListener('abort', () => reject(connection.signal.reason as Error));
-  });
-  chosen.catch(() => undefined);
-  const reading = runWithDeadline(options, async (signal) => {
+  const chosen = new Promise<string>((resolve) => (choose = resolve));
+  const reading = runWithDeadline({ ...options, controller }, async (signal) => {
     if (process.platform !== 'linux') {
       // On Linux the helper starts without the library, its loader and the hash functions.
       const { readLibraryItem } = await import('./library-items.ts');
       return readLibraryItem(await chosen);
     }
-    signal.addEventListener('abort', () => connection.abort(signal.reason));
     const items = chosen.then((item) => [item]);
-    const { found, locked } = await readSecretService(items, { env, signal: connection.signal });
+    const { found, locked } = await readSecretService(items, { env, signal });
     if (locked.length > 0) throw createKeychainError('locked', 'The keychain is locked.');
     const [value = null] = found.values();
     return value;
   });
+  let isOver = false;
   // Whoever finishes the read is told what went wrong; one that is abandoned interests nobody.
-  reading.catch(() => undefined);
+  reading.catch(() => undefined).finally(() => (isOver = true));
   return {
     async finish(item) {
       choose(item);
       const value = await reading;
       return value === null ? null : new Secret(value);
     },
-    abandon: () => connection.abort(createKeychainError('unavailable', 'The keychain was not needed.')),
+    abandon() {
+      if (!isOver) controller.abort(createKeychainError('unavailable', 'The keychain was not needed.'));
+    },
   };
 }
