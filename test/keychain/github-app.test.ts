@@ -1,17 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNotingBrowser } from '../cli/sign-in-kit.ts';
 import type { GithubSimulator } from '../simulators/github/server.ts';
 import { readLinks } from '../support/ask-git.ts';
 import { chromiumObstacle, startChromium } from '../support/browser.ts';
+import { converse, enter } from '../support/converse.ts';
 import { startGithub } from '../support/linked-github.ts';
 import { createKeychainSandbox, isSecretServiceMissing, type KeychainSandbox } from './keychain-kit.ts';
 
-const gitlink = resolve(import.meta.dirname, '../../bin/gitlink.js');
 /** Where to keep pictures of the pages, for people to look at. */
 const pictures = process.env['GITLINK_TEST_PICTURES'];
 
@@ -36,28 +35,15 @@ describe.skipIf(obstacle !== null)(
 
     afterAll(() => browser.close());
 
-    /** Runs gitlink at a terminal of 80 columns, answering what it asks. */
-    function converse(
+    /** Runs gitlink at a terminal of 80 columns, answering what it asks; the person takes as long as Chromium does. */
+    function runInTerminal(
       sandbox: KeychainSandbox,
       args: readonly string[],
       env: Readonly<Record<string, string>>,
       dialogue: readonly (readonly [question: string, answer: string])[] = [],
     ) {
-      const script = [
-        'set timeout 60',
-        'set stty_init "rows 40 columns 80"',
-        `spawn -noecho {${process.execPath}} {${gitlink}} ${args.map((word) => `{${word}}`).join(' ')}`,
-        ...dialogue.flatMap(([question, answer]) => [
-          `expect {\n-ex {${question}} {}\ntimeout { exit 99 }\neof { exit 98 }\n}`,
-          `send -- "${answer}"`,
-        ]),
-        'expect {\neof {}\ntimeout { exit 97 }\n}',
-        'catch wait result',
-        'exit [lindex $result 3]',
-      ].join('\n');
-      return sandbox.runProgram('expect', ['-c', script], {
-        env: { ...sandbox.keychainEnv, ...env, TERM: 'xterm', CI: undefined },
-      });
+      const wholeEnv = { ...sandbox.keychainEnv, ...env, CI: undefined };
+      return converse(sandbox, args, dialogue, wholeEnv, { columns: 80, limitS: 60 });
     }
 
     async function takePicture(page: Page, name: string): Promise<void> {
@@ -92,10 +78,10 @@ describe.skipIf(obstacle !== null)(
     async function linkInTerminal({ github, sandbox }: Setting): Promise<void> {
       const noting = createNotingBrowser(sandbox);
       const dialogue = [
-        ['Send your credential to', '\\r'],
-        ['Use this account for git', '\\r'],
+        ['Send your credential to', enter],
+        ['Use this account for git', enter],
       ] as const;
-      const run = converse(sandbox, ['link', 'github', '--host', github.url], noting.env, dialogue);
+      const run = runInTerminal(sandbox, ['link', 'github', '--host', github.url], noting.env, dialogue);
       await installFor(await noting.opened(), 'notes');
       const ended = await run;
       expect(ended.exitCode, ended.stdout).toBe(0);
@@ -156,12 +142,11 @@ describe.skipIf(obstacle !== null)(
       const { github, sandbox } = setting;
       await linkInTerminal(setting);
       const noting = createNotingBrowser(sandbox);
-      const run = converse(sandbox, ['restrict', 'github'], noting.env);
+      const run = runInTerminal(sandbox, ['restrict', 'github'], noting.env);
       const page = await noting.opened();
       expect(page).toMatch(/\/settings\/installations\/\d+$/);
       const [installation] = github.installationsOf();
       if (!installation) throw new Error('Nothing is installed.');
-      await delay(1_000);
       github.changeRepositories(installation, ['site', 'notes']);
       const ended = await run;
       expect(ended.exitCode, ended.stdout).toBe(0);

@@ -1,66 +1,16 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readLinks } from '../support/ask-git.ts';
+import { converse, enter, isExpectMissing, visitShown } from '../support/converse.ts';
 import { addToken, createLinked, startGitea, usualScopes } from '../support/linked.ts';
-import { createSandbox, type Run, type Sandbox } from '../support/sandbox.ts';
+import { createSandbox } from '../support/sandbox.ts';
 import { createKeychainSandbox, isSecretServiceMissing, timed } from './keychain-kit.ts';
 
-const gitlink = resolve(import.meta.dirname, '../../bin/gitlink.js');
-
-/** Whether there is no `expect` to be the person at the terminal; says so. */
-function isExpectMissing(): boolean {
-  const isMissing = spawnSync('expect', ['-v']).error !== undefined;
-  if (isMissing) process.stderr.write('Skipped for want of expect: questions in a terminal\n');
-  return isMissing;
-}
-
-const enter = '\\r';
 const down = '\\033\\[B';
 const interrupt = '\\003';
 
-/** Stands for an answer: the address that is on the screen is opened, by a program that follows redirects. */
-const visitShown = 'visit the address on the screen';
-const visitor = `
-const { get } = require('node:http');
-const go = (url) => get(url, ({ headers }) => headers.location && go(new URL(headers.location, url)));
-go(process.argv[1]);`;
-const visitScript = `
-regexp {(http://[^ ]*authorize[^ \\r\\n]*)} $seen url
-exec {${process.execPath}} -e {${visitor}} $url`;
-
-/**
- * Runs gitlink in a terminal of 200 columns.
- *
- * @param dialogue - What is waited for, and what is typed then; `$env(TOKEN)` stands for the token.
- * @returns What the terminal showed, as `stdout`, and gitlink's exit code.
- */
-async function converse(
-  sandbox: Sandbox,
-  args: readonly string[],
-  dialogue: readonly (readonly [question: string, answer: string])[],
-  token = '',
-): Promise<Run> {
-  const script = [
-    'set timeout 20',
-    'set seen {}',
-    'set stty_init "rows 40 columns 200"',
-    `spawn -noecho {${process.execPath}} {${gitlink}} ${args.map((word) => `{${word}}`).join(' ')}`,
-    ...dialogue.flatMap(([question, answer]) => [
-      `expect {\n-ex {${question}} { append seen $expect_out(buffer) }\ntimeout { exit 99 }\neof { exit 98 }\n}`,
-      answer === visitShown ? visitScript : `send -- "${answer}"`,
-    ]),
-    'expect {\neof {}\ntimeout { exit 97 }\n}',
-    'catch wait result',
-    'exit [lindex $result 3]',
-  ].join('\n');
-  const run = await sandbox.runProgram('expect', ['-c', script], { env: { TOKEN: token, TERM: 'xterm' } });
-  const stdout = run.stdout.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '');
-  return { ...run, stdout };
-}
-
-describe.skipIf(isExpectMissing())('in a terminal', () => {
+describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () => {
   test('link asks for consent, the token without showing it, the namespaces, and git', async () => {
     const gitea = await startGitea();
     const sandbox = createSandbox();
@@ -77,7 +27,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
         ['Done (1 chosen)', enter],
         ['Use this account for git?', enter],
       ],
-      token,
+      { TOKEN: token },
     );
     expect(run).toMatchObject({ exitCode: 0 });
     expect(run.stdout).toContain(`${gitea.url} is gitea 1.27.0.`);
@@ -140,7 +90,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
       const sandbox = createSandbox();
       const token = sandbox.guard(addToken(gitea, usualScopes));
       const args = ['link', 'gitea', '--host', gitea.url];
-      const run = await converse(sandbox, args, [...before, [question, interrupt]], token);
+      const run = await converse(sandbox, args, [...before, [question, interrupt]], { TOKEN: token });
       expect(run).toMatchObject({ exitCode: 130 });
       expect(run.stdout).toContain('gitlink: Stopped.');
       expect(existsSync(join(sandbox.configDirectory, 'links.json'))).toBe(false);
@@ -156,7 +106,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
       ['everything that the account reaches?', enter],
       ['Use this account for git?', interrupt],
     ] as const;
-    const run = await converse(sandbox, ['link', 'gitea', '--host', gitea.url], dialogue, token);
+    const run = await converse(sandbox, ['link', 'gitea', '--host', gitea.url], dialogue, { TOKEN: token });
     expect(run).toMatchObject({ exitCode: 130 });
     expect(readLinks(sandbox)).toHaveLength(1);
     expect(existsSync(join(sandbox.home, '.gitconfig'))).toBe(false);
@@ -198,7 +148,7 @@ describe.skipIf(isExpectMissing())('in a terminal', () => {
       const args = ['link', 'gitea', '--host', gitea.url];
       await sandbox.breakKeychain('promptNeverCompletes');
       const waiting = 'Waiting for your keychain to unlock (Ctrl-C to stop)';
-      const run = await timed(converse(sandbox, args, [[waiting, interrupt]], token));
+      const run = await timed(converse(sandbox, args, [[waiting, interrupt]], { TOKEN: token }));
       expect(run).toMatchObject({ exitCode: 130 });
       expect(gitea.requests).toEqual([]);
       expect(run.durationMs).toBeLessThan(6_000);
