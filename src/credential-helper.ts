@@ -13,7 +13,7 @@ import { createTextSink } from './text-sink.ts';
 export async function runCredentialHelper(args: readonly string[]): Promise<void> {
   const { env } = process;
   const directories = findDirectories(env, process.platform);
-  const machine = { directories, env, userAgent: `gitlink/${version}` };
+  const machine = { directories, env, userAgent: `gitlink/${version}`, fetch: globalThis.fetch };
   const stderr = createTextSink(2);
   const environment = await readEnvironment(env, stderr);
   if (environment === 'refused') return;

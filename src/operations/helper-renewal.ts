@@ -27,6 +27,7 @@ export interface HelperMachine {
   readonly directories: Directories;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly userAgent: string;
+  readonly fetch: OAuthNetwork['fetch'];
 }
 
 const keychainDeadlineMs = 3_000;
@@ -196,13 +197,13 @@ function openKeychain(env: HelperMachine['env']): Vault {
 }
 
 async function openNetwork(
-  { env, userAgent }: HelperMachine,
+  { env, userAgent, fetch: ownFetch }: HelperMachine,
   signal: AbortSignal,
   caFile: string | null,
 ): Promise<OAuthNetwork> {
   const fetch = await createTransport({
     env,
-    fetch: globalThis.fetch,
+    fetch: ownFetch,
     readFile: (path) => readFile(path, 'utf8'),
     ...(caFile === null ? {} : { caFile }),
   });

@@ -19,7 +19,8 @@ export function registerCredential(cli: Cli): void {
     .argument('<operation>', 'get, store or erase')
     .action((operation: string) =>
       cli.run('credential', async ({ directories, runtime }) => {
-        const machine = { directories, env: runtime.env, userAgent: `gitlink/${version}` };
+        const { env, fetch } = runtime;
+        const machine = { directories, env, userAgent: `gitlink/${version}`, fetch };
         const question = createGitQuestion(operation, readChunks(0), {
           env: runtime.env,
           directories,
