@@ -1,5 +1,5 @@
 import { NotFoundError, UsageError } from '../errors.ts';
-import { isWithinNamespace, parseName } from '../git/repository-path.ts';
+import { isSameRepository, isWithinNamespace, parseName } from '../git/repository-path.ts';
 import type { HostAccess, Provider, Repository } from '../providers/provider.ts';
 import type { Restriction } from '../store/link-schema.ts';
 
@@ -32,10 +32,9 @@ export function coversNamespace(restriction: Restriction, namespace: string): bo
 
 /** Whether a namespace is another one, or lies in it. */
 export function isSameOrBelow(namespace: string, other: string): boolean {
-  return (
-    namespace.toLowerCase() === other.toLowerCase() ||
-    isWithinNamespace(other, namespace.split('/'), { caseSensitive: false })
-  );
+  const names = namespace.split('/');
+  const rule = { caseSensitive: false };
+  return isSameRepository(other, names, rule) || isWithinNamespace(other, names, rule);
 }
 
 /** Namespaces are nested at some hosts: one covers what is below it. */
