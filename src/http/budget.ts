@@ -68,7 +68,8 @@ export function takeStart(
   { name, perHour, leastIntervalMs }: StartLimit,
   now: number,
 ): readonly [BudgetState, number | null] {
-  const starts = before.starts[name] ?? [];
+  // The clock may have been set back: a start to come is none.
+  const starts = (before.starts[name] ?? []).filter((at) => at <= now);
   const last = starts.at(-1);
   const oldest = perHour === null ? undefined : starts.at(-perHour);
   const startAt = Math.max(
@@ -123,10 +124,14 @@ const sameResetMs = 2_500;
  */
 export function noteWindow(before: RateWindow | null, told: ToldWindow, now: number): RateWindow | null {
   if (told.resetAt <= now) return before;
-  const isSame = before !== null && before.resetAt > now && told.resetAt - before.resetAt < sameResetMs;
-  if (!isSame) return { ...told, nextAt: now };
+  if (before === null || before.resetAt <= now || isLater(told, before)) return { ...told, nextAt: now };
   const remaining = Math.min(before.remaining, told.remaining);
   return { ...before, remaining, most: Math.max(before.most, told.most) };
+}
+
+/** Whether what an answer said is of a count that began after the one that is known. */
+export function isLater(told: Pick<ToldWindow, 'resetAt'>, known: Pick<ToldWindow, 'resetAt'>): boolean {
+  return told.resetAt - known.resetAt >= sameResetMs;
 }
 
 /** Closes the host until a time, if it is not closed for longer. */

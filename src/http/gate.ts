@@ -1,6 +1,14 @@
 import { RateLimitError } from '../errors.ts';
 import type { Clock } from '../runtime.ts';
-import { closeUntil, isScarce, noteWindow, takeFromWindow, type Budget, type RateWindow } from './budget.ts';
+import {
+  closeUntil,
+  isLater,
+  isScarce,
+  noteWindow,
+  takeFromWindow,
+  type Budget,
+  type RateWindow,
+} from './budget.ts';
 import { createPacer, type Pacing } from './pacing.ts';
 import { readRateCount, type RateLimit } from './rate-limit.ts';
 
@@ -130,12 +138,21 @@ export function createGate({ origin, pacing, budget, clock, signal, onWait }: Ga
 
   async function noteCount(headers: Headers): Promise<void> {
     const now = clock.now();
-    const told = readRateCount(headers, now);
-    if (told === null) return;
+    const found = readRateCount(headers, now);
+    if (found === null) return;
+    // A later end is that of a clock which differs from ours.
+    const told = { ...found, resetAt: Math.min(found.resetAt, now + longestWaitMs) };
     const seen = noteWindow(count, { ...told, most: told.remaining }, now);
     count = seen;
-    if (seen === null || seen.resetAt <= now || !isScarce(seen)) return;
+    if (seen === null || seen.resetAt <= now) return;
     const { window } = budget.read();
+    if (!isScarce(seen)) {
+      // The host counts anew, whatever our clock says about the end of the count before.
+      if (window !== null && isLater(seen, window)) {
+        await budget.change((state) => [{ ...state, window: null }, undefined]);
+      }
+      return;
+    }
     const isKnown = window !== null && window.resetAt > now && window.remaining <= seen.remaining;
     if (isKnown) return;
     await budget.change((state) => [{ ...state, window: noteWindow(state.window, seen, now) }, undefined]);
