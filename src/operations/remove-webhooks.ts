@@ -1,7 +1,8 @@
 import { GitlinkError, InternalError } from '../errors.ts';
 import type { WebhookPlace } from '../providers/provider.ts';
-import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isOwned, openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { removeWebhookReadings } from '../store/webhook-readings.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import type { OpenLink } from './host-access.ts';
@@ -15,11 +16,6 @@ export function findOwnWebhooks(context: OperationContext, link: LinkRecord): re
   return [...entries].filter(isOwned);
 }
 
-/** Whether a hook of gitlink is there, or may be because the answer to its making was lost. */
-export function isOwned({ state, hookId }: LedgerEntry): boolean {
-  return state === 'sent' || (state !== 'removed' && hookId !== null);
-}
-
 export interface WebhookRemoval {
   readonly entry: LedgerEntry;
   /** `gone`: it was not there any more. */
@@ -29,21 +25,28 @@ export interface WebhookRemoval {
 /**
  * Removes hooks that the journal knows, several at a time, and notes each there. One that cannot be removed
  * does not stop the others.
+ *
+ * @param choose - Says which. Asked once nobody else changes the link's webhooks: a rotation that was waited for may
+ *   have replaced hooks, and made more.
  */
 export async function removeKnownWebhooks(
   context: OperationContext,
   open: OpenLink,
-  entries: readonly LedgerEntry[],
+  choose: () => readonly LedgerEntry[],
 ): Promise<readonly WebhookRemoval[]> {
-  if (entries.length === 0) return [];
+  if (choose().length === 0) return [];
   const { link, provider } = open;
   return context.withLock(`webhooks-${link.id}`, async () => {
+    const entries = choose();
+    // What an unfinished rotation has read is not true any more.
+    removeWebhookReadings(context.directories.state, link.id);
+    const url = context.links.read().links.find(({ id }) => id === link.id)?.webhook?.url ?? null;
     const ledger = await openWebhookLedger(context.directories.state, link.id);
     const removals: WebhookRemoval[] = [];
     const remove = async (entry: LedgerEntry): Promise<WebhookRemoval> => {
       context.signal.throwIfAborted();
       try {
-        const result = await removeEntry(open, entry);
+        const result = await removeEntry(open, entry, url);
         const now = context.clock.now();
         await ledger.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
         return { entry, result };
@@ -69,14 +72,17 @@ export async function removeKnownWebhooks(
 }
 
 /** Removes the hook of an entry, and one that an interrupted run may have made beside it. */
-async function removeEntry(open: OpenLink, entry: LedgerEntry): Promise<'removed' | 'gone'> {
-  const { link, provider, access } = open;
+async function removeEntry(
+  { provider, access }: OpenLink,
+  entry: LedgerEntry,
+  targetUrl: string | null,
+): Promise<'removed' | 'gone'> {
   const admin = requireWebhooks(provider);
   const place = toPlace(entry);
   const ids = new Set(entry.hookId === null ? [] : [entry.hookId]);
   if (entry.state === 'sent') {
     for (const hook of findLost(entry, await admin.list(access, place))) {
-      if (hook.url === link.webhook?.url && admin.isMarked(access, hook) !== false) ids.add(hook.id);
+      if (hook.url === targetUrl && admin.isMarked(access, hook) !== false) ids.add(hook.id);
     }
   }
   const results: ('removed' | 'gone')[] = [];

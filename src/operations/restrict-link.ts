@@ -1,13 +1,12 @@
 import type { Namespace } from '../providers/provider.ts';
 import type { LinkRecord, Restriction } from '../store/link-schema.ts';
-import { readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isOwned, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { openLink, whileTrusted } from './host-access.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
 import { assertStored } from './link-faults.ts';
 import { refreshQuietly } from './list-repositories.ts';
-import { isOwned } from './remove-webhooks.ts';
 import { allows, coversNamespace, toHostRestriction, type RestrictionWish } from './restriction.ts';
 import { NotFoundError } from '../errors.ts';
 
@@ -71,14 +70,11 @@ export async function applyRestriction(
 }
 
 /**
- * gitlink's webhooks that a new restriction puts out of reach. The journal knows a repository by its id, and
+ * gitlink's webhooks that the restriction of a link puts out of reach. The journal knows a repository by its id, and
  * its namespace by the name that it had when the hook was made.
  */
-export function findStrandedWebhooks(
-  context: OperationContext,
-  link: LinkRecord,
-  restriction: Restriction,
-): readonly LedgerEntry[] {
+export function findStrandedWebhooks(context: OperationContext, link: LinkRecord): readonly LedgerEntry[] {
+  const { restriction } = link;
   const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
   const projects = new Map(
     readRepositoryList(context.directories.state, link.id).map((each) => [each.id, each.project]),

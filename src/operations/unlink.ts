@@ -228,7 +228,7 @@ async function removeWebhooks(
   open: OpenLink,
   { steps, remaining }: UnlinkReport,
 ): Promise<boolean> {
-  const removals = await removeKnownWebhooks(context, open, findOwnWebhooks(context, open.link));
+  const removals = await removeKnownWebhooks(context, open, () => findOwnWebhooks(context, open.link));
   for (const { entry, result } of removals) {
     const what = 'webhook';
     if (!(result instanceof GitlinkError)) {

@@ -19,10 +19,17 @@ export interface LedgerEntry {
   readonly hookId: string | null;
   /** The secret store item whose secret the hook has, or is being given. */
   readonly secretItem: string | null;
+  /** The host's names of the events that it was asked to tell about; absent in older lines. */
+  readonly events?: readonly string[];
   /** The hooks that were at the place before a new one was asked for: whatever is not among them is ours. */
   readonly before: readonly string[];
   /** Milliseconds since the epoch. */
   readonly at: number;
+}
+
+/** Whether a hook of gitlink is there, or may be because the answer to its making was lost. */
+export function isOwned({ state, hookId }: LedgerEntry): boolean {
+  return state === 'sent' || (state !== 'removed' && hookId !== null);
 }
 
 /** The journal of one link's webhooks: one line a step, the newest line of a place counts. */

@@ -12,7 +12,9 @@ import {
   prepareRestriction,
   type RestrictionChange,
 } from '../../operations/restrict-link.ts';
+import { getLink } from '../../operations/find-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
+import type { LedgerEntry } from '../../store/webhook-ledger.ts';
 import { openPage } from '../open-page.ts';
 import { describeAccess } from '../link-view.ts';
 import { collectList, createCommand, type Cli } from '../program.ts';
@@ -62,7 +64,7 @@ async function restrict(
   const change = await chooseChange(session, link, namespaces, flags);
   const changed = await applyRestriction(context, link, await prepareRestriction(context, link, change));
   const { restriction } = changed;
-  const stranded = findStrandedWebhooks(context, changed, restriction);
+  const stranded = findStrandedWebhooks(context, changed);
   const [document] = describeLinks(context, [changed]);
   if (document)
     reporter.note(
@@ -154,7 +156,7 @@ async function chooseChange(
 async function offerRemoval(
   session: Session,
   link: LinkRecord,
-  stranded: Parameters<typeof removeKnownWebhooks>[2],
+  stranded: readonly LedgerEntry[],
   flags: RestrictFlags,
 ): Promise<boolean> {
   const { context, prompter, reporter } = session;
@@ -169,7 +171,9 @@ async function offerRemoval(
       reporter.note('They were kept. To remove them, run this again with --yes.');
     return true;
   }
-  const removals = await removeKnownWebhooks(context, await openLink(context, link), stranded);
+  const removals = await removeKnownWebhooks(context, await openLink(context, link), () =>
+    findStrandedWebhooks(context, getLink(context.links.read(), link.id)),
+  );
   let isClean = true;
   for (const { entry, result } of removals) {
     if (typeof result === 'string') {
