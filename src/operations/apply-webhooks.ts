@@ -1,5 +1,6 @@
 import { GitlinkError, UnreachableError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
+import { afterChange } from '../providers/partial-change.ts';
 import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LedgerEntry, WebhookLedger } from '../store/webhook-ledger.ts';
@@ -141,7 +142,7 @@ async function createOnce(
       const made = await findMade(question, planned, wanted.url);
       // Of several at the host only some may have been made.
       if (made !== null && admin.coversEvents(made, wanted.events)) return made;
-      if (made !== null) return admin.update(open.access, planned.place, made, wanted);
+      if (made !== null) return afterChange(() => admin.update(open.access, planned.place, made, wanted));
       if (tries >= createTries) throw error;
     }
   }
@@ -164,7 +165,7 @@ async function findMade(
   }
 }
 
-/** Whether the host has said that it did nothing, so that all is as it was. */
+/** Whether the host has said that it did nothing, so that all is as it was. A part that it took is no such answer. */
 function isRefusal(error: unknown): boolean {
   return error instanceof HostAnswerError && error.status < 500 && error.code !== 'unreachable';
 }
@@ -184,7 +185,9 @@ function toEntry(
   const earlier = question.ledger.entries.get(key);
   // A run that continues a lost one must not forget what was there before the first request.
   const isContinued = earlier?.state === 'sent' && earlier.secretItem === step.secretItem;
-  return { place: key, label, before: isContinued ? earlier.before : before, at: question.now(), ...step };
+  const { nativeEvents: events } = question.target;
+  const known = isContinued ? earlier.before : before;
+  return { place: key, label, before: known, events, at: question.now(), ...step };
 }
 
 /** Asks the host for a test delivery to a hook that is in place. */

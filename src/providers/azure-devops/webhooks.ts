@@ -10,6 +10,7 @@ import type {
   WebhookPlace,
   WebhookTest,
 } from '../provider.ts';
+import { afterChange } from '../partial-change.ts';
 import { isDelivering, ownUsername, readHook, toWebhook, toWebhooks, urlOf } from './convert.ts';
 import { toHooksUrl } from './pages.ts';
 import type * as schemas from './schemas.ts';
@@ -86,18 +87,21 @@ async function updateWebhook(
   if (secret === null && (missing.length > 0 || !kept.every(isRight))) throw createSecretNeeded();
   if (secret !== null) kept.forEach(assertNothingHidden);
 
-  const current: schemas.Subscription[] = [];
-  for (const each of kept) {
-    current.push(secret === null ? each : await rewrite(access, ids, each, { url, secret }));
-  }
-  if (missing.length > 0) {
-    current.push(...(await addSubscriptions(access, ids, { url, events: missing, secret })));
-  }
-  if (isMarked) {
+  const bring = async (each: schemas.Subscription): Promise<schemas.Subscription> =>
+    secret === null ? each : rewrite(access, ids, each, { url, secret });
+  const [first, ...others] = kept;
+  const current = first === undefined ? [] : [await bring(first)];
+  const finish = async (): Promise<void> => {
+    for (const each of others) current.push(await bring(each));
+    if (missing.length > 0) {
+      current.push(...(await addSubscriptions(access, ids, { url, events: missing, secret })));
+    }
+    if (!isMarked) return;
     // Another event, or one event twice. What somebody else has made is left to them.
     const surplus = subscriptions.filter((each) => !kept.includes(each));
     for (const { id } of surplus) await deleteSubscription(access, id);
-  }
+  };
+  await (first === undefined ? finish() : afterChange(finish));
   return toWebhook(current);
 }
 

@@ -9,6 +9,7 @@ import type {
   WebhookPlace,
   WebhookTest,
 } from '../provider.ts';
+import { afterChange } from '../partial-change.ts';
 import { toWebhook, type HookSettings } from './convert.ts';
 import * as endpoints from './endpoints.ts';
 import { readRefusal } from './refusals.ts';
@@ -113,7 +114,7 @@ async function updateWebhook(
   const found = await endpoints.editHook(access, place, hook.id, toBody(access, place, wanted, hook.events));
   assertTaken(found, wanted);
   const edited = toWebhook(found);
-  return edited.active ? edited : enable(access, place, edited);
+  return edited.active ? edited : afterChange(() => enable(access, place, edited));
 }
 
 function toBody(
