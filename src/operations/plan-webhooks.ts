@@ -1,7 +1,8 @@
 import { GitlinkError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
 import type { Webhook, WebhookAdmin, WebhookPlace } from '../providers/provider.ts';
-import type { LedgerEntry } from '../store/webhook-ledger.ts';
+import { environmentId } from '../store/environment-records.ts';
+import { isOwned, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { WebhookReading, WebhookReadings } from '../store/webhook-readings.ts';
 import type { OpenLink } from './host-access.ts';
 import type { Target } from './webhook-target.ts';
@@ -40,6 +41,8 @@ export interface PlanQuestion {
   readonly earlierUrl: string | null;
   /** What an unfinished rotation has read; null where every place is to be asked. */
   readonly readings: WebhookReadings | null;
+  /** The hooks that the journals of other links tell of, with the link's name, by {@link toHookKey}. */
+  readonly ofOthers: ReadonlyMap<string, string>;
 }
 
 export function toPlaceKey(place: WebhookPlace): string {
@@ -50,6 +53,11 @@ export function toPlaceLabel(place: WebhookPlace): string {
   return place.level === 'repository' ? place.repository.fullName : place.namespace;
 }
 
+/** Names a hook of a place at one host. */
+export function toHookKey(placeKey: string, hookId: string): string {
+  return `${placeKey} ${hookId}`;
+}
+
 /**
  * Reads the hooks of one place and decides what has to happen there. What an unfinished rotation has read and not
  * begun to change, or has confirmed, is not asked for again.
@@ -57,8 +65,8 @@ export function toPlaceLabel(place: WebhookPlace): string {
  * @throws AuthError when the host no longer accepts the credential; other refusals become a skip.
  */
 export async function planPlace(question: PlanQuestion, place: WebhookPlace): Promise<PlannedWebhook> {
-  const refusal = findRefusal(place);
-  if (refusal !== null) return skip(place, refusal, false);
+  const refusal = findRefusal(question, place);
+  if (refusal !== null) return skip(place, refusal.reason, refusal.isFault);
   try {
     return resume(question, place) ?? decide(question, place, await read(question, place));
   } catch (error) {
@@ -112,11 +120,20 @@ function resume(question: PlanQuestion, place: WebhookPlace): PlannedWebhook | n
   };
 }
 
-/** What the list of repositories already tells, so that no call is needed. */
-function findRefusal(place: WebhookPlace): string | null {
+/**
+ * What the list of repositories already tells, so that no call is needed. A hook in an archived repository delivers
+ * nothing; one where the role was lost goes on with the secret that it has, and that is a failure.
+ */
+function findRefusal(
+  { ledger }: PlanQuestion,
+  place: WebhookPlace,
+): { readonly reason: string; readonly isFault: boolean } | null {
   if (place.level === 'namespace') return null;
-  if (place.repository.archived) return 'archived';
-  return place.repository.canManageWebhooks ? null : 'forbidden: not an administrator of the repository';
+  if (place.repository.archived) return { reason: 'archived', isFault: false };
+  if (place.repository.canManageWebhooks) return null;
+  const entry = ledger.get(toPlaceKey(place));
+  const isFault = entry !== undefined && isOwned(entry);
+  return { reason: 'forbidden: not an administrator of the repository', isFault };
 }
 
 /** A place that is left alone. */
@@ -144,7 +161,14 @@ function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: Web
     (each) => isOurUrl(each.url) && admin.isMarked(open.access, each) !== false,
   );
   const sameUrl = hooks.filter((hook) => hook.url === target.url);
-  const marked = sameUrl.filter((hook) => admin.isMarked(open.access, hook) === true).reverse();
+  const other = known.length > 0 ? undefined : findOther(question, place, sameUrl);
+  if (other !== undefined) return skip(place, `the webhook of "${other}" delivers there already`, true);
+  const isMarked = (hook: Webhook): boolean => {
+    const mark = admin.isMarked(open.access, hook);
+    // The link of the environment keeps no journal: its key is the URL where hooks have no names.
+    return mark ?? (mode === 'remove' && open.link.id === environmentId);
+  };
+  const marked = sameUrl.filter(isMarked).reverse();
   const ours = [...new Set([...lost, ...known, ...marked])];
   const foreign = sameUrl.filter((hook) => !ours.includes(hook));
   const [hook = null, ...duplicates] = ours;
@@ -179,12 +203,29 @@ function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: Web
     ...(hook.active ? [] : ['disabled']),
     ...(hook.url === target.url ? [] : ['other URL']),
     ...(admin.coversEvents(hook, target.nativeEvents) ? [] : ['events missing']),
+    ...(isAskedFor(entry, target) ? [] : ['other events']),
     ...(duplicates.length > 0 ? ['duplicated'] : []),
     ...(entry.state === 'confirmed' ? [] : ['unconfirmed']),
   ];
   const action = faults.length > 0 ? 'repair' : 'unchanged';
   const reason = [...faults, ...(foreign.length > 0 ? [others(foreign.length)] : [])].join(', ') || null;
   return { ...base, action, reason, hook, duplicates };
+}
+
+/** The other link whose hook one of these is: both would give it their own secret in turn. */
+function findOther(
+  { ofOthers }: PlanQuestion,
+  place: WebhookPlace,
+  hooks: readonly Webhook[],
+): string | undefined {
+  return hooks
+    .map(({ id }) => ofOthers.get(toHookKey(toPlaceKey(place), id)))
+    .find((name) => name !== undefined);
+}
+
+/** Whether a hook was made for these events, no more and no less. Older lines of the journal do not tell. */
+function isAskedFor({ events }: LedgerEntry, { nativeEvents }: Target): boolean {
+  return events === undefined || [...events].sort().join() === [...nativeEvents].sort().join();
 }
 
 /**

@@ -45,7 +45,7 @@ export class ReceiverError extends InternalError {
     super(`The --on-secret command ${ending} (GITLINK_PHASE=${phase}).`, {
       hint:
         phase === 'new'
-          ? 'Nothing was sent to the host. Mend the command and run this again.'
+          ? 'This run sent nothing to the host. Mend the command and run this again.'
           : 'Every hook has the new secret already. Mend the command and run this again to finish.',
     });
   }

@@ -4,16 +4,18 @@ import type { Secret } from '../secret.ts';
 import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { openWebhookReadings, removeWebhookReadings } from '../store/webhook-readings.ts';
-import { openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { openWebhookLedger, readWebhookLedger } from '../store/webhook-ledger.ts';
 import { isInstallation } from './apps/open-app.ts';
 import { isForApp, regenerateAppWebhook } from './apps/app-webhook.ts';
 import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
 import { concurrently } from './concurrently.ts';
+import { sayHowToContinue } from './continue-webhooks.ts';
 import type { OperationContext } from './context.ts';
 import { findLink, getLink } from './find-link.ts';
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
 import { findPacing } from './open-anonymous.ts';
-import { planPlace, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
+import { planPlace, toHookKey, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
+import { findPending, noOtherWebhooks, visitOtherWebhooks, type OtherWebhooks } from './other-webhooks.ts';
 import { findOwnWebhooks } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
 import {
@@ -50,14 +52,12 @@ export interface RegenerateRequest {
 
 export type VerifiedResult = WebhookResult & { readonly test: WebhookTest | null };
 
-export interface RegenerateOutcome {
+export interface RegenerateOutcome extends OtherWebhooks {
   readonly link: LinkRecord;
   readonly target: Target;
   readonly results: readonly VerifiedResult[];
-  /** Hooks elsewhere that still have the previous secret, after a run over a part. */
+  /** Hooks that are not where they shall be yet: elsewhere after a run over a part, or left after a removal. */
   readonly pending: number;
-  /** Where hooks of the link are that no run changes any more. */
-  readonly outside: readonly string[];
 }
 
 /** How long requests under way may take to end after the first Ctrl-C, in milliseconds. */
@@ -74,7 +74,7 @@ export async function regenerateWebhooks(
   if (request.suppliedSecret) assertUsableSecret(request.suppliedSecret);
   const records = context.links.read();
   const named = findLink(records, request.linkName);
-  if (isInstallation(named) && isForApp(records, named, request)) {
+  if (isInstallation(named) && isForApp(records, named, request.target)) {
     if (named.id === environmentId) assertSecretSupplied(request);
     return regenerateAppWebhook(context, named, request);
   }
@@ -110,28 +110,22 @@ async function regenerate(
   request.onPlan(plan);
   if (request.dryRun) {
     const results = plan.map((planned) => toPlannedResult(planned));
-    return { link, target, results, pending: 0, outside: [] };
+    return { link, target, results, pending: 0, ...noOtherWebhooks };
   }
   const secret = await chooseSecret(context, request, open, target, plan);
   const results = await applyAll(context, request, { open, admin, target, secret }, plan);
   removeWebhookReadings(context.directories.state, link.id);
-  const isDone = results.every(({ state }) => state === 'confirmed' || state === 'skipped');
-  const pending = countPending(context, link, secret, plan);
+  const { vanished, outside } = isPart
+    ? noOtherWebhooks
+    : await visitOtherWebhooks(context, open, target, plan);
+  const isDone = results.every(
+    ({ state, test }) => (state === 'confirmed' || state === 'skipped') && test?.outcome !== 'failed',
+  );
+  const pending = findOwnWebhooks(context, link).filter(
+    findPending({ mode: request.mode, isPart, secret, plan }),
+  ).length;
   await settle(context, request, link, secret, isDone && pending === 0);
-  const outside = isPart ? [] : listOutside(context, link, plan);
-  return { link: getLink(context.links.read(), link.id), target, results, pending, outside };
-}
-
-/** Hooks of the link where a run over everything does not come: out of its restriction, or at another level. */
-function listOutside(
-  context: OperationContext,
-  link: LinkRecord,
-  plan: readonly PlannedWebhook[],
-): readonly string[] {
-  const planned = new Set(plan.map(({ key }) => key));
-  return findOwnWebhooks(context, link)
-    .filter(({ place }) => !planned.has(place))
-    .map(({ label }) => label);
+  return { link: getLink(context.links.read(), link.id), target, results, pending, outside, vanished };
 }
 
 /** What a run is about: what another one has read says nothing to it. */
@@ -163,7 +157,9 @@ async function planAll(
     request.mode === 'rotate' && !request.dryRun
       ? openWebhookReadings(state, open.link.id, describeRun(open.link, target), () => context.clock.now())
       : null;
-  const question = { open, admin, target, mode: request.mode, ledger, secretItem, earlierUrl, readings };
+  const ofOthers = findWebhooksOfOthers(context, open.link, target);
+  const { mode } = request;
+  const question = { open, admin, target, mode, ledger, secretItem, earlierUrl, readings, ofOthers };
   const limit = request.concurrency ?? findPacing(open.provider, open.link.host).concurrency;
   const plan: PlannedWebhook[] = [];
   const places = listPlaces(request, open, target);
@@ -173,6 +169,25 @@ async function planAll(
     context.reporter.status(`Reading webhooks… ${plan.length}`);
   }
   return plan.sort((a, b) => (a.label < b.label ? -1 : 1));
+}
+
+/** The hooks that other links of the host have for the same address, with the names of those links. */
+function findWebhooksOfOthers(
+  context: OperationContext,
+  { id, host }: LinkRecord,
+  { url }: Target,
+): ReadonlyMap<string, string> {
+  const others = context.links
+    .read()
+    .links.filter((other) => other.id !== id && other.host === host && other.webhook?.url === url);
+  return new Map(
+    others.flatMap(({ id: otherId, name }) =>
+      [...readWebhookLedger(context.directories.state, otherId).values()].flatMap(
+        ({ place, hookId }): [string, string][] =>
+          hookId === null ? [] : [[toHookKey(place, hookId), name]],
+      ),
+    ),
+  );
 }
 
 /** Stores the secret, and tells the receiver, before anything is sent. */
@@ -250,14 +265,6 @@ async function applyAll(
   return results.sort((a, b) => (a.repository < b.repository ? -1 : 1));
 }
 
-/** A run that is begun again goes on where the last one ended. */
-export function sayHowToContinue({ linkName, mode }: Pick<RegenerateRequest, 'linkName' | 'mode'>): string {
-  const command = `gitlink regenerate-webhooks ${linkName}`;
-  return mode === 'rotate'
-    ? `To continue with the same secret: ${command}`
-    : `To continue: ${command} --${mode}`;
-}
-
 function notTried(planned: PlannedWebhook, error: GitlinkError): VerifiedResult {
   const { label: repository, action, hook } = planned;
   return {
@@ -274,22 +281,6 @@ function toPlannedResult(planned: PlannedWebhook): VerifiedResult {
   const { label: repository, action, reason, hook } = planned;
   const state = action === 'skip' ? (planned.isFault ? 'failed' : 'skipped') : 'planned';
   return { repository, action, state, reason, hookId: hook?.id ?? null, test: null };
-}
-
-/**
- * Hooks of the link that do not have the new secret yet, wherever they are. Those of archived repositories and
- * the like cannot get it, and wait for nothing.
- */
-function countPending(
-  context: OperationContext,
-  link: LinkRecord,
-  secret: RotationSecret | null,
-  plan: readonly PlannedWebhook[],
-): number {
-  const skipped = new Set(plan.filter(({ action }) => action === 'skip').map(({ key }) => key));
-  const isPending = ({ place, state, secretItem }: LedgerEntry): boolean =>
-    !skipped.has(place) && !(state === 'confirmed' && secretItem === (secret?.item ?? null));
-  return findOwnWebhooks(context, link).filter(isPending).length;
 }
 
 /** Ends a rotation when every hook is confirmed: the receiver forgets the previous secret, then gitlink does. */

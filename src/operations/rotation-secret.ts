@@ -1,7 +1,7 @@
 import { NotFoundError, UsageError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
-import { readWebhookLedger } from '../store/webhook-ledger.ts';
+import { isOwned, readWebhookLedger } from '../store/webhook-ledger.ts';
 import type { OperationContext } from './context.ts';
 import { findAppWebhook } from './apps/open-app.ts';
 import { mapLink, updateLink } from './change-link.ts';
@@ -100,13 +100,15 @@ export async function readCurrentSecret(
 }
 
 /**
- * The secret that the link's hooks had before an unfinished rotation.
+ * The secret that hooks have which a rotation has not reached: because it is unfinished, or because they are out of
+ * its reach.
  *
- * @throws NotFoundError when no rotation is under way, or it is the first one.
+ * @throws NotFoundError when there is none.
  */
 export async function readPreviousSecret(context: OperationContext, link: LinkRecord): Promise<Secret> {
   const webhook = findAppSecrets(context, link) ?? link.webhook;
-  const item = webhook?.nextSecretItem ? webhook.secretItem : null;
+  const [older = null] = webhook?.olderSecretItems ?? [];
+  const item = webhook?.nextSecretItem ? (webhook.secretItem ?? older) : older;
   if (item !== null) return readItem(context, link, item);
   throw new NotFoundError(`No rotation of "${link.name}" is under way, so there is no previous secret.`);
 }
@@ -116,9 +118,11 @@ function findAppSecrets(context: OperationContext, link: LinkRecord): WebhookTar
   return link.webhook === null ? findAppWebhook(context.links.read(), link) : null;
 }
 
-/** Makes the next secret the link's secret and forgets the one before. */
+/** Makes the next secret the link's secret and forgets those before, but for what hooks out of reach still have. */
 export async function finishRotation(context: OperationContext, link: LinkRecord): Promise<void> {
-  const before = link.webhook?.secretItem ?? null;
+  const before = listEarlierItems(link);
+  const entries = [...readWebhookLedger(context.directories.state, link.id).values()].filter(isOwned);
+  const kept = before.filter((item) => entries.some(({ secretItem }) => secretItem === item));
   const settle = (records: Records): Records =>
     mapLink(records, link.id, (current) => ({
       ...current,
@@ -126,10 +130,17 @@ export async function finishRotation(context: OperationContext, link: LinkRecord
         ...current.webhook,
         secretItem: current.webhook.nextSecretItem ?? current.webhook.secretItem,
         nextSecretItem: null,
+        olderSecretItems: kept,
         regeneratedAt: context.clock.now(),
       },
     }));
-  await dropSecrets(context, link.storage, before === null ? [] : [before], settle);
+  const dropped = before.filter((item) => !kept.includes(item));
+  await dropSecrets(context, link.storage, dropped, settle);
+}
+
+/** What the hooks of a link had before its next secret, the newest first. */
+function listEarlierItems({ webhook }: LinkRecord): readonly string[] {
+  return [webhook?.secretItem, ...(webhook?.olderSecretItems ?? [])].filter((item) => item != null);
 }
 
 /** Takes a next secret back that no hook has got, and with it the target that came with it. */
@@ -148,7 +159,8 @@ export async function abandonRotation(
 
 /** Forgets the link's target with its secrets, when none of its hooks is left. */
 export async function forgetTarget(context: OperationContext, link: LinkRecord): Promise<void> {
-  const items = [link.webhook?.secretItem, link.webhook?.nextSecretItem].filter((item) => item != null);
+  const next = link.webhook?.nextSecretItem ?? null;
+  const items = [...(next === null ? [] : [next]), ...listEarlierItems(link)];
   await dropSecrets(context, link.storage, items, (records) =>
     mapLink(records, link.id, (current) => ({ ...current, webhook: null })),
   );
@@ -185,6 +197,7 @@ function withTarget(link: LinkRecord, target: Target, nextSecretItem: string | n
     regeneratedAt: link.webhook?.regeneratedAt ?? null,
     secretItem: link.webhook?.secretItem ?? null,
     nextSecretItem,
+    olderSecretItems: link.webhook?.olderSecretItems ?? [],
   };
   return { ...link, webhook };
 }

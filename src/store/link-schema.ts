@@ -62,6 +62,8 @@ const webhookTarget = v.object({
   /** Secret store items: what the hooks have; what a rotation is bringing them to; null where there is none. */
   secretItem: v.nullable(text),
   nextSecretItem: v.nullable(text),
+  /** What hooks still have that no rotation could reach, the newest first. */
+  olderSecretItems: v.optional(names),
 });
 
 const link = v.object({

@@ -91,6 +91,30 @@ describe('the webhook of an App', () => {
     expect([made.app.hook?.secret, await readSecret(made)]).toEqual([next, next]);
   });
 
+  test('F9: while the host may have a secret, no other takes its place, and --repair sends it again', async () => {
+    const made = await setUp();
+    made.github.faults.add({ method: 'PATCH', path: /hook\/config/, fault: { kind: 'lost' } });
+    expect((await regenerate(made)).exitCode).toBe(7);
+    made.github.faults.clear();
+    const next = await readSecret(made);
+    const other = await made.sandbox.run(['regenerate-webhooks', 'github', '--json', '--with-secret'], {
+      input: 'supplied-secret-0123456789',
+    });
+    expect(other).toMatchObject({ exitCode: 2 });
+    expect(other.stderr).toContain('Finish it first');
+    expect(await readSecret(made)).toBe(next);
+    const repaired = await regenerate(made, '--repair');
+    expect(repaired.json()).toMatchObject({ results: [{ action: 'repair', state: 'confirmed' }] });
+    expect([made.app.hook?.secret, await readSecret(made)]).toEqual([next, next]);
+  });
+
+  test('--remove says where alone that can be done', async () => {
+    const made = await setUp();
+    const run = await regenerate(made, '--remove');
+    expect(run).toMatchObject({ exitCode: 6 });
+    expect(run.stderr).toContain("switched off on the App's page only");
+  });
+
   test('--dry-run names every link of the App and changes nothing; --repair leaves what is right', async () => {
     const made = await setUp();
     const before = made.app.hook?.secret;

@@ -1,8 +1,10 @@
 import { exitCodes, UsageError } from '../../errors.ts';
+import { isForApp } from '../../operations/apps/app-webhook.ts';
+import { sayHowToContinue } from '../../operations/continue-webhooks.ts';
 import {
   regenerateWebhooks,
-  sayHowToContinue,
   type RegenerateOutcome,
+  type RegenerateRequest,
   type VerifiedResult,
 } from '../../operations/regenerate-webhooks.ts';
 import type { WebhookMode } from '../../operations/plan-webhooks.ts';
@@ -90,7 +92,8 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
     variable: flags.secretEnv,
   });
   const link = await session.chooseLink(name);
-  if (mode === 'remove' && link.webhook === null && flags.url === undefined) {
+  const isOfApp = isForApp(context.links.read(), link, { at: flags.at ?? null });
+  if (mode === 'remove' && link.webhook === null && flags.url === undefined && !isOfApp) {
     reporter.note(`"${link.name}" has no webhooks.`);
     output.document({ target: null, results: [], summary: summarise([]) });
     return exitCodes.done;
@@ -98,7 +101,7 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
   const meter = createRateMeter(runtime.clock);
   const showsEach = session.isVerbose;
   let done = 0;
-  const outcome = await regenerateWebhooks(context, {
+  const request: RegenerateRequest = {
     linkName: link.name,
     mode,
     target: {
@@ -121,7 +124,8 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
         reporter.note(`${result.repository}: ${result.action}, ${result.state} ${describeReason(result)}`);
       reporter.status(`Changing webhooks… ${done} of ${total}${meter.describe(done, total)}`);
     },
-  });
+  };
+  const outcome = await regenerateWebhooks(context, request);
   reporter.clear();
   const { target, results } = outcome;
   const summary = summarise(results);
@@ -131,7 +135,7 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
     summary,
   });
   printTable(session.output, session.styles, columns, results);
-  explain(session, outcome, flags, mode);
+  explain(session, outcome, request);
   return summary.failed + summary.unknown > 0 || countFailedTests(results) > 0
     ? exitCodes.partial
     : exitCodes.done;
@@ -196,17 +200,12 @@ function summarise(results: readonly VerifiedResult[]): Summary {
   };
 }
 
-function explain(
-  session: Session,
-  outcome: RegenerateOutcome,
-  flags: RegenerateFlags,
-  mode: WebhookMode,
-): void {
+function explain(session: Session, outcome: RegenerateOutcome, request: RegenerateRequest): void {
   const { reporter } = session;
-  const { link, results, pending, outside } = outcome;
+  const { link, results, pending, outside, vanished } = outcome;
+  const { mode, dryRun: isDryRun } = request;
   const summary = summarise(results);
   const parts = Object.entries(summary).filter(([, count]) => (count as number) > 0);
-  const isDryRun = flags.dryRun === true;
   const places = outcome.target.at === 'namespace' ? 'organization or group' : 'repository';
   if (results.length === 0) reporter.note(`There is no ${places} that this link may use.`);
   else
@@ -215,24 +214,35 @@ function explain(
     );
   if (isDryRun) return;
   if (summary.failed + summary.unknown > 0) {
-    reporter.warn(`Not everything worked. ${sayHowToContinue({ linkName: link.name, mode })}`);
-  } else if (pending > 0 && mode !== 'remove') {
-    reporter.note(
-      `${pending} hooks elsewhere still have the previous secret. To finish: gitlink regenerate-webhooks ${link.name}`,
-    );
+    reporter.warn(`Not everything worked. ${sayHowToContinue(request)}`);
+  } else if (pending > 0) {
+    if (mode !== 'remove') {
+      reporter.note(
+        `${pending} hooks elsewhere still have the previous secret. To finish: gitlink regenerate-webhooks ${link.name}`,
+      );
+    } else if (request.namespaces.length + request.repositories.length === 0) {
+      const hooks = `${pending} webhook${pending === 1 ? '' : 's'} of gitlink`;
+      reporter.warn(`${hooks} could not be removed and stay known: gitlink show ${link.name}`);
+    }
   }
   const failedTests = countFailedTests(results);
   if (failedTests > 0) {
+    const deliveries = `${failedTests} test ${failedTests === 1 ? 'delivery' : 'deliveries'}`;
     reporter.warn(
-      `${failedTests} test ${failedTests === 1 ? 'delivery' : 'deliveries'} failed; the webhooks and their secrets are in place. Does the receiver know the new secret?`,
+      `${deliveries} failed; the webhooks and their secrets are in place. Does the receiver know the new secret? The previous one is kept until a run ends without a failure.`,
+    );
+  }
+  if (vanished.length > 0) {
+    reporter.warn(
+      `The host does not show these webhooks of gitlink any more, so that they are forgotten: ${vanished.join(', ')}.`,
     );
   }
   if (outside.length > 0) {
     reporter.warn(
-      `Webhooks of gitlink that were not touched, because they are out of reach or at another level: ${outside.join(', ')}.`,
+      `Webhooks of gitlink that were not touched, because they are out of reach or at another level: ${outside.join(', ')}. What they have: gitlink webhook-secret ${link.name} --previous`,
     );
   }
-  if (mode === 'rotate' && summary.created + summary.rotated > 0 && flags.onSecret === undefined) {
+  if (mode === 'rotate' && summary.created + summary.rotated > 0 && request.onSecret === null) {
     reporter.note(`The receiver needs the secret: gitlink webhook-secret ${link.name}`);
   }
 }

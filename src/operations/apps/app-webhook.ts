@@ -6,6 +6,7 @@ import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
 import { dropSecrets, keepSecret } from '../keep-secret.ts';
 import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
+import { noOtherWebhooks } from '../other-webhooks.ts';
 import type { WebhookMode } from '../plan-webhooks.ts';
 import { runReceiverCommand } from '../receiver-command.ts';
 import type { RegenerateOutcome, RegenerateRequest, VerifiedResult } from '../regenerate-webhooks.ts';
@@ -23,8 +24,12 @@ import {
 } from './open-app.ts';
 
 /** Whether a run is about the webhook of the link's app: when it says so, or the app was made with one. */
-export function isForApp(records: Records, link: LinkRecord, { target }: RegenerateRequest): boolean {
-  if (target.at !== null) return target.at === 'app';
+export function isForApp(
+  records: Records,
+  link: LinkRecord,
+  { at }: Pick<RegenerateRequest['target'], 'at'>,
+): boolean {
+  if (at !== null) return at === 'app';
   return link.webhook === null && findAppWebhook(records, link) !== null;
 }
 
@@ -114,7 +119,9 @@ async function plan(
   const reason = `it is the webhook of ${names.join(', ')}`;
   const webhook = findAppWebhook(records, link);
   const found = mode === 'repair' ? await support.readWebhook(access) : null;
-  const isRight = found?.hasSecret === true && found.url === target.url && webhook?.secretItem != null;
+  // After an unfinished rotation nobody knows which of the two secrets the host has.
+  const isSettled = webhook?.secretItem != null && webhook.nextSecretItem === null;
+  const isRight = found?.hasSecret === true && found.url === target.url && isSettled;
   const action = mode === 'rotate' ? 'rotate' : isRight ? 'unchanged' : 'repair';
   const state = action === 'unchanged' ? 'confirmed' : 'planned';
   return { repository: client.app.slug, action, state, reason, hookId: null, test: null };
@@ -128,8 +135,14 @@ async function rotate(
 ): Promise<VerifiedResult> {
   const secret = await prepareSecret(context, client, target, request);
   if (request.onSecret !== null) {
-    context.reporter.status('Telling the receiver…');
-    await runReceiverCommand(context, request.onSecret, 'new', secret.value);
+    try {
+      context.reporter.status('Telling the receiver…');
+      await runReceiverCommand(context, request.onSecret, 'new', secret.value);
+    } catch (error) {
+      const isFresh = client.app.webhook?.nextSecretItem !== secret.item;
+      if (isFresh && request.mode === 'rotate') await abandon(context, client, secret.item);
+      throw error;
+    }
   }
   context.reporter.status('Changing the webhook…');
   await support.changeWebhook(access, { url: target.url, secret: secret.value });
@@ -173,6 +186,7 @@ async function prepareSecret(
     return { value, item };
   }
   if (suppliedSecret) assertUsableSecret(suppliedSecret);
+  if (value !== undefined && client.app.webhook?.nextSecretItem != null) throw unfinished(client);
   const fresh = suppliedSecret ?? new Secret(context.random.bytes(32).toString('hex'));
   const freshItem = nameAppWebhookItem(client.id, context.random.bytes(4).toString('hex'));
   await keepSecret(context, client.storage, freshItem, fresh, (records) =>
@@ -189,6 +203,21 @@ async function prepareSecret(
     })),
   );
   return { value: fresh, item: freshItem };
+}
+
+/** The host may have the next secret by now: another one in its place would lose it. */
+function unfinished({ app }: AppClient): UsageError {
+  return new UsageError(
+    `A rotation of the webhook of the App ${app.slug} is unfinished: the host may have its secret already.`,
+    { hint: 'Finish it first, without giving a secret: gitlink regenerate-webhooks --at app' },
+  );
+}
+
+/** Takes a next secret back that was not sent, and with it the target that came with it. */
+async function abandon(context: OperationContext, client: AppClient, item: string): Promise<void> {
+  await dropSecrets(context, client.storage, [item], (records) =>
+    mapApp(records, client.id, (app) => ({ ...app, webhook: client.app.webhook ?? null })),
+  );
 }
 
 /** Makes the next secret the app's secret and forgets the others. */
@@ -226,5 +255,5 @@ function toOutcome(
   result: VerifiedResult,
 ): RegenerateOutcome {
   const current = getLink(context.links.read(), link.id);
-  return { link: current, target, results: [result], pending: 0, outside: [] };
+  return { link: current, target, results: [result], pending: 0, ...noOtherWebhooks };
 }

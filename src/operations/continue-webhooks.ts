@@ -1,0 +1,28 @@
+import { quote } from './doctor/check.ts';
+import type { RegenerateRequest } from './regenerate-webhooks.ts';
+
+/** What of a request a person types again to continue it; the secret is stored by then. */
+export type RequestWords = Pick<
+  RegenerateRequest,
+  'linkName' | 'mode' | 'target' | 'namespaces' | 'repositories' | 'onSecret' | 'verify' | 'concurrency'
+>;
+
+/** A run that is begun again goes on where the last one ended; over more than was asked for it would change more. */
+export function sayHowToContinue(request: RequestWords): string {
+  const { linkName, mode, target, namespaces, repositories, onSecret, verify, concurrency } = request;
+  const words = [
+    linkName,
+    ...(mode === 'rotate' ? [] : [`--${mode}`]),
+    ...(target.url === null ? [] : ['--url', target.url]),
+    ...(target.events === null ? [] : ['--events', target.events.join(',')]),
+    ...(target.at === null ? [] : ['--at', target.at]),
+    ...(target.allowHttp ? ['--allow-http'] : []),
+    ...namespaces.flatMap((each) => ['--namespace', each]),
+    ...repositories.flatMap((each) => ['--repo', each]),
+    ...(onSecret === null ? [] : ['--on-secret', onSecret]),
+    ...(verify ? ['--verify'] : []),
+    ...(concurrency === null ? [] : ['--concurrency', String(concurrency)]),
+  ];
+  const line = `gitlink regenerate-webhooks ${words.map(quote).join(' ')}`;
+  return `${mode === 'rotate' ? 'To continue with the same secret' : 'To continue'}: ${line}`;
+}
