@@ -77,6 +77,10 @@ export async function openAccess(
     http: await openBase(provider.toApiBase(description.host)),
     openBase,
     now: () => context.clock.now(),
+    sleep: (durationMs) => {
+      const ends = signal ? AbortSignal.any([context.signal, signal]) : context.signal;
+      return context.clock.sleep(durationMs, ends);
+    },
   };
 }
 

@@ -72,6 +72,13 @@ export interface HostAccess extends HostDescription {
   openBase(base: string): Promise<HostClient>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /**
+   * Waits before the host is looked at again, and for nothing else: a command that is stopped ends it at once, also
+   * where requests under way are given time to end.
+   *
+   * @throws the reason of the signal that ended it.
+   */
+  sleep(durationMs: number): Promise<void>;
 }
 
 /** What the host tells about a credential when it is verified. */

@@ -5,9 +5,9 @@ import type { GithubHook } from '../simulators/github/hook-state.ts';
 import type { GithubSimulator } from '../simulators/github/server.ts';
 import { readLinks } from '../support/ask-git.ts';
 import { createInstalledGithub, createLinkedGithub } from '../support/linked-github.ts';
-import type { Run, Sandbox } from '../support/sandbox.ts';
+import type { Run, RunningProcess, Sandbox } from '../support/sandbox.ts';
 import { runWithBrowser } from './sign-in-kit.ts';
-import type { WebhookDocument } from './webhooks-kit.ts';
+import { until, type WebhookDocument } from './webhooks-kit.ts';
 
 const url = 'http://127.0.0.1:9/canary';
 const scopes = ['repo', 'read:org', 'admin:org_hook'] as const;
@@ -260,6 +260,24 @@ describe('--verify', () => {
     const run = await regenerate(made, 'github', '--url', receiver.url, ...atAcme.slice(2), '--verify');
     expect(run).toMatchObject({ exitCode: 3 });
     expect(reasonsOf(run)).toContain('the receiver answered 503');
+    expect(only(made, 'acme').secret).toBe(await readSecret(made, 'github'));
+  });
+
+  test('a receiver that does not answer is not waited for after Ctrl-C', async () => {
+    const made = await createLinkedGithub({ token: { scopes } });
+    const receiver = await startServer(() => undefined);
+    const looks = () => made.github.requests.filter(({ path }) => path.endsWith('/deliveries')).length;
+    let stoppedAt = 0;
+    const onStart = (child: RunningProcess): void =>
+      // The looks that are left would take ten seconds more.
+      void until(() => looks() > 3).then(() => {
+        stoppedAt = performance.now();
+        child.kill('SIGINT');
+      });
+    const flags = ['--json', '--allow-http', '--url', receiver.base, ...atAcme.slice(2), '--verify'];
+    const run = await made.sandbox.run(['regenerate-webhooks', 'github', ...flags], { onStart });
+    expect(run).toMatchObject({ exitCode: 130 });
+    expect(performance.now() - stoppedAt).toBeLessThan(3_000);
     expect(only(made, 'acme').secret).toBe(await readSecret(made, 'github'));
   });
 });

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { bitbucketProvider } from '../../src/providers/bitbucket/index.ts';
 import type { Account, Credential, HostAccess, Webhook, WebhookAdmin } from '../../src/providers/provider.ts';
+import { systemClock } from '../../src/runtime.ts';
 import { Secret } from '../../src/secret.ts';
 import { createTestClient } from '../http/http-kit.ts';
 import { addConsumer, makeLongToken } from '../simulators/bitbucket/oauth-state.ts';
@@ -100,6 +101,7 @@ export function openWith(host: string, credential: Credential, account = unknown
     http: open(bitbucketProvider.toApiBase(host)),
     openBase: (base) => Promise.resolve(open(base)),
     now: () => Date.now(),
+    sleep: (durationMs) => systemClock.sleep(durationMs),
   };
 }
 

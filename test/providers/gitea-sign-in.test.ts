@@ -70,6 +70,7 @@ async function open(
     http: openBase(`${host}/api/v1`),
     openBase: (base) => Promise.resolve(openBase(base)),
     now: () => Date.UTC(2026, 10, 20, 7, 41, 58),
+    sleep: (durationMs) => systemClock.sleep(durationMs),
   };
 }
 

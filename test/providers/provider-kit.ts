@@ -11,6 +11,7 @@ import type {
   Webhook,
   WebhookAdmin,
 } from '../../src/providers/provider.ts';
+import { systemClock } from '../../src/runtime.ts';
 import { Secret } from '../../src/secret.ts';
 import type { FaultPlan } from '../simulators/faults.ts';
 import { createTestClient } from '../http/http-kit.ts';
@@ -66,6 +67,7 @@ export function createSession(provider: Provider, organization: string | null = 
       http: openClient(provider.toApiBase(host), signed),
       openBase: (base) => Promise.resolve(openClient(base, signed)),
       now: () => Date.now(),
+      sleep: (durationMs) => systemClock.sleep(durationMs),
       ...rest,
     };
   }

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { ForbiddenError, GitlinkError } from '../../errors.ts';
 import { toPrintable } from '../../printable.ts';
 import type {
@@ -142,7 +141,7 @@ async function testWebhook(access: HostAccess, place: WebhookPlace, hookId: stri
   if (!(await endpoints.pingHook(access, place, hookId)))
     return { outcome: 'failed', reason: 'the webhook is gone' };
   for (const pauseMs of lookPausesMs) {
-    await pause(pauseMs);
+    await access.sleep(pauseMs);
     const deliveries = await endpoints.listDeliveries(access, place, hookId);
     const ping = deliveries.find(({ id, event }) => event === 'ping' && !before.has(id));
     if (ping) return judgeDelivery(ping);
