@@ -1,7 +1,7 @@
 import { GitlinkError, UnreachableError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/webhook-support.ts';
 import { afterChange } from '../providers/partial-change.ts';
-import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LedgerEntry, WebhookLedger } from '../store/webhook-ledger.ts';
 import type { OpenLink } from './host-access.ts';

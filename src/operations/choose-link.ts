@@ -6,8 +6,9 @@ import {
   stripBasePath,
   toRepositoryName,
 } from '../git/repository-path.ts';
+import type { GitAccess } from '../providers/git-access.ts';
 import { gitAccesses } from '../providers/git-registry.ts';
-import { installationKind, type GitAccess } from '../providers/provider.ts';
+import { installationKind } from '../providers/provider.ts';
 import type { LinkRecord, Restriction } from '../store/link-schema.ts';
 import type { ListedRepository } from '../store/repository-list.ts';
 

@@ -1,6 +1,6 @@
 import { GitlinkError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
-import type { Webhook, WebhookAdmin, WebhookPlace } from '../providers/provider.ts';
+import type { Webhook, WebhookAdmin, WebhookPlace } from '../providers/webhook-support.ts';
 import { environmentId } from '../store/environment-records.ts';
 import { isOwned, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { WebhookReading, WebhookReadings } from '../store/webhook-readings.ts';

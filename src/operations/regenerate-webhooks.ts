@@ -1,5 +1,5 @@
 import { isAuthError, UsageError, type GitlinkError } from '../errors.ts';
-import type { WebhookAdmin, WebhookTest } from '../providers/provider.ts';
+import type { WebhookAdmin, WebhookTest } from '../providers/webhook-support.ts';
 import type { Secret } from '../secret.ts';
 import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';

@@ -1,5 +1,5 @@
 import { GitlinkError, InternalError } from '../errors.ts';
-import type { WebhookPlace } from '../providers/provider.ts';
+import type { WebhookPlace } from '../providers/webhook-support.ts';
 import { isOwned, openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeWebhookReadings } from '../store/webhook-readings.ts';

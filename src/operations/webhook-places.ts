@@ -1,5 +1,5 @@
 import { ForbiddenError, NotFoundError } from '../errors.ts';
-import type { WebhookPlace } from '../providers/provider.ts';
+import type { WebhookPlace } from '../providers/webhook-support.ts';
 import type { OpenLink } from './host-access.ts';
 import { enumerate } from './list-repositories.ts';
 import { toPlaceKey } from './plan-webhooks.ts';

@@ -1,6 +1,7 @@
 import { UnsupportedError, UsageError } from '../errors.ts';
 import { parseHost } from '../http/base-url.ts';
-import { webhookEvents, type Provider, type WebhookAdmin, type WebhookEvent } from '../providers/provider.ts';
+import type { Provider } from '../providers/provider.ts';
+import { webhookEvents, type WebhookAdmin, type WebhookEvent } from '../providers/webhook-support.ts';
 import type { LinkRecord, WebhookTarget } from '../store/link-schema.ts';
 import type { Settings } from '../store/settings.ts';
 

@@ -1,6 +1,7 @@
 import type { HostClient } from '../http/host-client.ts';
 import type { Secret } from '../secret.ts';
-import type { Capability, HostDescription, WebhookEvent, WebhookTest } from './provider.ts';
+import type { Capability, HostDescription } from './provider.ts';
+import type { WebhookEvent, WebhookTest } from './webhook-support.ts';
 
 /** An app as it proves itself to its host: with a key that never leaves this machine. */
 export interface AppIdentity {

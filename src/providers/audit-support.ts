@@ -1,4 +1,5 @@
-import type { HostAccess, Webhook, WebhookPlace } from './provider.ts';
+import type { HostAccess } from './provider.ts';
+import type { Webhook, WebhookPlace } from './webhook-support.ts';
 
 /** A webhook with what only an audit asks for. Null where the host does not tell. */
 export interface InspectedWebhook extends Webhook {

@@ -2,7 +2,9 @@ import type { Authorization, HostClient } from '../http/host-client.ts';
 import type { Pacing } from '../http/pacing.ts';
 import type { Secret } from '../secret.ts';
 import type { AppSupport } from './app-support.ts';
+import type { GitAccess } from './git-access.ts';
 import type { ClientIdentity, OAuthSupport, SignInPlace } from './oauth-support.ts';
+import type { WebhookAdmin } from './webhook-support.ts';
 
 /** A kind of Git host. */
 export type ProviderId = 'github' | 'gitlab' | 'bitbucket' | 'bitbucket-dc' | 'gitea' | 'azure-devops';
@@ -132,83 +134,6 @@ export interface Repository {
 export type Capability =
   'identity' | 'list' | 'namespaces' | 'clone' | 'push' | 'webhooks' | 'namespace-webhooks' | 'admin';
 
-/** gitlink's words for what a webhook tells about. */
-export const webhookEvents = ['push', 'tag', 'pull-request', 'comment', 'release'] as const;
-export type WebhookEvent = (typeof webhookEvents)[number];
-
-/** Where a webhook hangs. */
-export type WebhookPlace =
-  | { readonly level: 'repository'; readonly repository: Repository }
-  | { readonly level: 'namespace'; readonly namespace: string };
-
-/** A webhook as the host describes it; the host never gives its secret. */
-export interface Webhook {
-  readonly id: string;
-  readonly url: string;
-  /** The host's own event names. */
-  readonly events: readonly string[];
-  readonly active: boolean;
-  /** Null where the hook, or every hook of this host, has none. */
-  readonly name: string | null;
-  /** Settings that a rewrite must carry along; of the adapter alone, never printed. */
-  readonly settings: Readonly<Record<string, unknown>>;
-}
-
-/** How a hook should be. */
-export interface WantedWebhook {
-  readonly url: string;
-  /** The host's own event names. */
-  readonly events: readonly string[];
-  /** Null leaves the secret as it is; only for updates. */
-  readonly secret: Secret | null;
-  /** A hook whose other settings the new one takes over, when a hook is replaced. */
-  readonly successorOf: Webhook | null;
-}
-
-export interface WebhookAdmin {
-  /** Where the host has webhooks. */
-  readonly levels: readonly WebhookPlace['level'][];
-  /** Whether every change of a hook must bring its secret again, or the hook loses it. */
-  readonly forgetsSecret?: boolean;
-  /** Whether a hook takes a new secret in place. Where not, a new hook is made before the old one goes. */
-  readonly secretChangesInPlace: boolean;
-  /** The host's names for gitlink's events; a missing word is one that the host lacks. */
-  readonly events: Readonly<Partial<Record<WebhookEvent, readonly string[]>>>;
-  /** Whether the host can be asked what became of a delivery. */
-  readonly readsDeliveries: boolean;
-
-  /**
-   * The form of a secret that the host signs with, where that is another than the secret as it is.
-   * @returns null for a secret that has no such form.
-   */
-  toSigningSecret?(secret: Secret): Secret | null;
-
-  /** All hooks at a place, every page. */
-  list(access: HostAccess, place: WebhookPlace): Promise<readonly Webhook[]>;
-  /**
-   * Whether a hook is gitlink's by its own mark: its name. Null on hosts where hooks have none; there only the
-   * journal tells ours from those that somebody made by hand.
-   */
-  isMarked(access: HostAccess, hook: Webhook): boolean | null;
-  /** Whether a hook already listens to at least the wanted events; host names may not survive the round trip. */
-  coversEvents(hook: Webhook, wanted: readonly string[]): boolean;
-  /** Makes an enabled hook. Sent once: a lost answer is settled by looking. */
-  create(access: HostAccess, place: WebhookPlace, wanted: WantedWebhook): Promise<Webhook>;
-  /** Brings an existing hook to the wanted state, enabled, keeping its other settings. */
-  update(access: HostAccess, place: WebhookPlace, hook: Webhook, wanted: WantedWebhook): Promise<Webhook>;
-  /** Removes a hook. A hook that is not there is success. */
-  remove(access: HostAccess, place: WebhookPlace, hookId: string): Promise<'removed' | 'gone'>;
-  /** Where a person finds the hooks of a place. */
-  pageUrl(host: string, level: WebhookPlace['level'], name: string): string;
-  /** Asks the host to send a test delivery. */
-  test?(access: HostAccess, place: WebhookPlace, hookId: string): Promise<WebhookTest>;
-}
-
-/** What became of a test delivery. `sent` where the host does not tell more. */
-export type WebhookTest =
-  | { readonly outcome: 'delivered' | 'sent' }
-  | { readonly outcome: 'failed' | 'untestable'; readonly reason: string };
-
 /** What happened to a credential that was to be revoked. */
 export type Revocation =
   | { readonly outcome: 'revoked' }
@@ -247,32 +172,6 @@ export type TokenShape =
   | { readonly use: 'git'; readonly kind: string }
   /** Something else that looks like a token: what it is, to complete "This is …", and what to do instead. */
   | { readonly use: 'none'; readonly what: string; readonly hint: string };
-
-/** What git is told; never a refresh token. */
-export type GitCredential =
-  | { readonly username: string; readonly password: Secret }
-  /** For tokens that go in the `Authorization` header alone: git 2.46 and newer. */
-  | { readonly bearer: Secret };
-
-/**
- * What git's helper must know of a provider. It stands in a file of its own in the provider's folder that
- * loads nothing else, because the helper's start is felt with every fetch.
- */
-export interface GitAccess {
-  /** Where repositories lie below the base path of a host. */
-  readonly layout: 'plain' | 'scm' | 'azure';
-  /** Whether the host tells `Acme` from `acme` in paths. */
-  readonly caseSensitive: boolean;
-  /** Whether repositories lie in projects that their paths do not show, so that only a list tells. */
-  readonly hasHiddenProjects?: boolean;
-  /** Whether user names in URLs say nothing about the account there. */
-  readonly ignoresUsernames?: boolean;
-  toGitCredential(credential: Credential, account: Account): GitCredential;
-  /** Other addresses under which the same repositories are cloned: an Azure organization's old one. */
-  listOtherHosts?(host: string, organization: string | null): readonly string[];
-  /** The address that git clones from; default `HOST/FULL/NAME.git`. */
-  toRepositoryUrl?(host: string, fullName: string): string;
-}
 
 /** A page of the host where a person makes a token, and what to enter there. */
 export interface TokenPage {

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { azureDevopsProvider } from '../../src/providers/azure-devops/index.ts';
-import type { HostAccess, WebhookAdmin, WebhookPlace } from '../../src/providers/provider.ts';
+import type { HostAccess } from '../../src/providers/provider.ts';
+import type { WebhookAdmin, WebhookPlace } from '../../src/providers/webhook-support.ts';
 import {
   startAzureDevopsSimulator,
   type AzureDevopsSimulator,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ForbiddenError, UnreachableError } from '../../src/errors.ts';
 import { HostAnswerError } from '../../src/http/host-answer-error.ts';
-import type { HostAccess, WebhookPlace } from '../../src/providers/provider.ts';
+import type { HostAccess } from '../../src/providers/provider.ts';
+import type { WebhookPlace } from '../../src/providers/webhook-support.ts';
 import { Secret } from '../../src/secret.ts';
 import { startServer } from '../http/http-kit.ts';
 import type { AzureDevopsSubscription } from '../simulators/azure-devops/hook-state.ts';

@@ -1,11 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { bitbucketDcProvider } from '../../src/providers/bitbucket-dc/index.ts';
-import {
-  signInKind,
-  type HostAccess,
-  type Webhook,
-  type WebhookAdmin,
-} from '../../src/providers/provider.ts';
+import { signInKind, type HostAccess } from '../../src/providers/provider.ts';
+import type { Webhook, WebhookAdmin } from '../../src/providers/webhook-support.ts';
 import { beginSession } from '../simulators/bitbucket-dc/oauth-state.ts';
 import {
   startBitbucketDcSimulator,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AuthError, ForbiddenError, UsageError } from '../../src/errors.ts';
-import type { WantedWebhook } from '../../src/providers/provider.ts';
+import type { WantedWebhook } from '../../src/providers/webhook-support.ts';
 import { Secret } from '../../src/secret.ts';
 import { startServer } from '../http/http-kit.ts';
 import { renameRepository, smallWorld } from '../simulators/bitbucket-dc/world.ts';

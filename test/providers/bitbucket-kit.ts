@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { bitbucketProvider } from '../../src/providers/bitbucket/index.ts';
-import type { Account, Credential, HostAccess, Webhook, WebhookAdmin } from '../../src/providers/provider.ts';
+import type { Account, Credential, HostAccess } from '../../src/providers/provider.ts';
+import type { Webhook, WebhookAdmin } from '../../src/providers/webhook-support.ts';
 import { systemClock } from '../../src/runtime.ts';
 import { Secret } from '../../src/secret.ts';
 import { createTestClient } from '../http/http-kit.ts';

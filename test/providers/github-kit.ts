@@ -2,7 +2,8 @@ import { onTestFinished } from 'vitest';
 import type { AppAccess, AppSupport } from '../../src/providers/app-support.ts';
 import { githubProvider } from '../../src/providers/github/index.ts';
 import type { OAuthSupport } from '../../src/providers/oauth-support.ts';
-import type { HostAccess, Webhook, WebhookAdmin } from '../../src/providers/provider.ts';
+import type { HostAccess } from '../../src/providers/provider.ts';
+import type { Webhook, WebhookAdmin } from '../../src/providers/webhook-support.ts';
 import { Secret } from '../../src/secret.ts';
 import {
   startGithubSimulator,

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { gitlabProvider } from '../../src/providers/gitlab/index.ts';
-import type { HostAccess, Webhook, WebhookAdmin } from '../../src/providers/provider.ts';
+import type { HostAccess } from '../../src/providers/provider.ts';
+import type { Webhook, WebhookAdmin } from '../../src/providers/webhook-support.ts';
 import {
   startGitlabSimulator,
   type GitlabSimulator,

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ForbiddenError, UsageError } from '../../src/errors.ts';
 import { HostAnswerError } from '../../src/http/host-answer-error.ts';
-import type { WantedWebhook } from '../../src/providers/provider.ts';
+import type { WantedWebhook } from '../../src/providers/webhook-support.ts';
 import { Secret } from '../../src/secret.ts';
 import { startServer } from '../http/http-kit.ts';
 import { admin, linkGitlab, only, placeOf, type LinkedGitlab } from './gitlab-kit.ts';

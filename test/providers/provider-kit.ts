@@ -8,9 +8,8 @@ import type {
   Identity,
   Provider,
   Repository,
-  Webhook,
-  WebhookAdmin,
 } from '../../src/providers/provider.ts';
+import type { Webhook, WebhookAdmin } from '../../src/providers/webhook-support.ts';
 import { systemClock } from '../../src/runtime.ts';
 import { Secret } from '../../src/secret.ts';
 import type { FaultPlan } from '../simulators/faults.ts';

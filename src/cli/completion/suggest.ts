@@ -1,6 +1,6 @@
 import type { Argument, Command, Option } from 'commander';
 import { providers } from '../../providers/registry.ts';
-import { webhookEvents } from '../../providers/provider.ts';
+import { webhookEvents } from '../../providers/webhook-support.ts';
 import { preferenceNames } from '../../store/settings.ts';
 
 /** A word that may stand at the cursor. */

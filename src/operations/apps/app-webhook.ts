@@ -1,5 +1,5 @@
 import { ForbiddenError, NotFoundError, UnsupportedError, UsageError } from '../../errors.ts';
-import type { WebhookTest } from '../../providers/provider.ts';
+import type { WebhookTest } from '../../providers/webhook-support.ts';
 import { Secret } from '../../secret.ts';
 import type { LinkRecord, Records } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';

@@ -1,6 +1,6 @@
 import type { InspectedWebhook } from '../../providers/audit-support.ts';
 import { auditSupports } from '../../providers/audit-registry.ts';
-import type { WebhookAdmin, WebhookPlace } from '../../providers/provider.ts';
+import type { WebhookAdmin, WebhookPlace } from '../../providers/webhook-support.ts';
 import type { LedgerEntry } from '../../store/webhook-ledger.ts';
 import { GitlinkError } from '../../errors.ts';
 import { concurrently } from '../concurrently.ts';

@@ -1,5 +1,5 @@
 import { narrow } from '../narrow.ts';
-import type { Webhook } from '../provider.ts';
+import type { Webhook } from '../webhook-support.ts';
 import * as schemas from './schemas.ts';
 import * as v from 'valibot';
 

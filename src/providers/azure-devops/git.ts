@@ -1,4 +1,4 @@
-import type { GitAccess } from '../provider.ts';
+import type { GitAccess } from '../git-access.ts';
 
 /** What "Generate Git credentials" in the Clone dialog gives: a password with a user name of its own. */
 export const gitCredentialKind = 'git-credential';

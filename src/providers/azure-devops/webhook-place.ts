@@ -1,5 +1,6 @@
 import { ForbiddenError } from '../../errors.ts';
-import type { HostAccess, WebhookPlace } from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WebhookPlace } from '../webhook-support.ts';
 import { isDelivering, projectOf, repositoryOf, urlOf } from './convert.ts';
 import * as endpoints from './endpoints.ts';
 import { recall } from './memory.ts';

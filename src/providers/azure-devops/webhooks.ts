@@ -2,14 +2,8 @@ import { ForbiddenError, GitlinkError } from '../../errors.ts';
 import { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { Secret } from '../../secret.ts';
 import { toPrintable } from '../../printable.ts';
-import type {
-  HostAccess,
-  WantedWebhook,
-  Webhook,
-  WebhookAdmin,
-  WebhookPlace,
-  WebhookTest,
-} from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace, WebhookTest } from '../webhook-support.ts';
 import { afterChange } from '../partial-change.ts';
 import { isDelivering, ownUsername, readHook, toWebhook, toWebhooks, urlOf } from './convert.ts';
 import { toHooksUrl } from './pages.ts';

@@ -1,5 +1,6 @@
 import { Secret } from '../../secret.ts';
-import type { Repository, Webhook } from '../provider.ts';
+import type { Repository } from '../provider.ts';
+import type { Webhook } from '../webhook-support.ts';
 import type * as schemas from './schemas.ts';
 
 /** `KEY`, or `~slug` for what belongs to a person, whose key is written in other cases here and there. */

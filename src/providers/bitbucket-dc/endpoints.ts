@@ -4,7 +4,8 @@ import type { HostClient, HostRequest, HostResponse, Route } from '../../http/ho
 import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import { narrow } from '../narrow.ts';
-import type { HostAccess, Repository, WebhookPlace } from '../provider.ts';
+import type { HostAccess, Repository } from '../provider.ts';
+import type { WebhookPlace } from '../webhook-support.ts';
 import { isAnswer, send, sendKnown } from './ask.ts';
 import { toNamespace } from './convert.ts';
 import * as schemas from './schemas.ts';

@@ -1,4 +1,5 @@
-import { signInKind, type GitAccess } from '../provider.ts';
+import type { GitAccess } from '../git-access.ts';
+import { signInKind } from '../provider.ts';
 
 /**
  * Git over HTTPS. A person's token is the password beside the account's real name. Tokens of projects and

@@ -1,14 +1,8 @@
 import { ForbiddenError, UsageError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 import { narrow } from '../narrow.ts';
-import type {
-  HostAccess,
-  WantedWebhook,
-  Webhook,
-  WebhookAdmin,
-  WebhookPlace,
-  WebhookTest,
-} from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace, WebhookTest } from '../webhook-support.ts';
 import { toWebhook, type HookSettings } from './convert.ts';
 import * as endpoints from './endpoints.ts';
 import { toHooksUrl } from './pages.ts';

@@ -1,4 +1,4 @@
-import type { GitAccess } from '../provider.ts';
+import type { GitAccess } from '../git-access.ts';
 
 /** A person's API token, the only kind that travels with a user name at the API. */
 export const apiTokenKind = 'api-token';

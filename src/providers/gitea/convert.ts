@@ -1,4 +1,5 @@
-import type { Repository, Webhook } from '../provider.ts';
+import type { Repository } from '../provider.ts';
+import type { Webhook } from '../webhook-support.ts';
 import type * as schemas from './schemas.ts';
 
 export function toRepository(found: schemas.Repository): Repository {

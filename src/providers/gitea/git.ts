@@ -1,4 +1,5 @@
-import { signInKind, type GitAccess } from '../provider.ts';
+import type { GitAccess } from '../git-access.ts';
+import { signInKind } from '../provider.ts';
 
 /** Any user name will do beside a token; the login is the convention, and `oauth2` for a sign-in. */
 export const giteaGit: GitAccess = {

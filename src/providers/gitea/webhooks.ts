@@ -1,4 +1,5 @@
-import type { HostAccess, WantedWebhook, Webhook, WebhookAdmin, WebhookPlace } from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace } from '../webhook-support.ts';
 import { toWebhook, type HookSettings } from './convert.ts';
 import * as endpoints from './endpoints.ts';
 import { hasHookNames } from './versions.ts';

@@ -2,7 +2,7 @@ import { route } from '../../http/route.ts';
 import type { Secret } from '../../secret.ts';
 import type { AppAccess, AppWebhook } from '../app-support.ts';
 import { narrow } from '../narrow.ts';
-import type { WebhookTest } from '../provider.ts';
+import type { WebhookTest } from '../webhook-support.ts';
 import { openAsApp } from './ask-as-app.ts';
 import * as schemas from './schemas.ts';
 import { judgeDelivery } from './webhooks.ts';

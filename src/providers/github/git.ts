@@ -1,4 +1,4 @@
-import type { GitAccess } from '../provider.ts';
+import type { GitAccess } from '../git-access.ts';
 
 /**
  * Git over HTTPS. An installation's token wants this very name, and the others take any.

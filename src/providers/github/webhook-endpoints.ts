@@ -3,7 +3,8 @@ import type { HostRequest, HostResponse, Route } from '../../http/host-client.ts
 import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import { narrow } from '../narrow.ts';
-import type { HostAccess, WebhookPlace } from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WebhookPlace } from '../webhook-support.ts';
 import { openApi } from './ask.ts';
 import { RefusedError } from './refusals.ts';
 import { findRepository } from './repositories.ts';

@@ -1,13 +1,7 @@
 import { ForbiddenError, GitlinkError } from '../../errors.ts';
 import { toPrintable } from '../../printable.ts';
-import type {
-  HostAccess,
-  WantedWebhook,
-  Webhook,
-  WebhookAdmin,
-  WebhookPlace,
-  WebhookTest,
-} from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace, WebhookTest } from '../webhook-support.ts';
 import type * as schemas from './schemas.ts';
 import * as endpoints from './webhook-endpoints.ts';
 

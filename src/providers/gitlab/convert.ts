@@ -1,4 +1,5 @@
-import type { Account, Repository, Webhook } from '../provider.ts';
+import type { Account, Repository } from '../provider.ts';
+import type { Webhook } from '../webhook-support.ts';
 import type * as schemas from './schemas.ts';
 
 /** The role from which on a member may manage webhooks. Custom roles may allow it to lower ones. */

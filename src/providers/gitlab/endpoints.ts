@@ -4,7 +4,8 @@ import type { HostClient, HostRequest, HostResponse, Route } from '../../http/ho
 import { fetchCountedPages, followLinkPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import { narrow } from '../narrow.ts';
-import type { HostAccess, WebhookPlace } from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WebhookPlace } from '../webhook-support.ts';
 import { pacing } from './pacing.ts';
 import { readRefusal, type Refusal } from './refusals.ts';
 import * as schemas from './schemas.ts';

@@ -1,4 +1,5 @@
-import { signInKind, type GitAccess } from '../provider.ts';
+import type { GitAccess } from '../git-access.ts';
+import { signInKind } from '../provider.ts';
 
 /** A sign-in's token that another program obtained and a person pasted: gitlink cannot renew it. */
 export const pastedSignInKind = 'oauth-token';

@@ -1,14 +1,8 @@
 import { ForbiddenError, UsageError } from '../../errors.ts';
 import { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { Secret } from '../../secret.ts';
-import type {
-  HostAccess,
-  WantedWebhook,
-  Webhook,
-  WebhookAdmin,
-  WebhookPlace,
-  WebhookTest,
-} from '../provider.ts';
+import type { HostAccess } from '../provider.ts';
+import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace, WebhookTest } from '../webhook-support.ts';
 import { afterChange } from '../partial-change.ts';
 import { toWebhook, type HookSettings } from './convert.ts';
 import * as endpoints from './endpoints.ts';
