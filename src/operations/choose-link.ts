@@ -1,16 +1,15 @@
 import { matchesHost, toCurrentPlace, type RequestedPlace } from '../git/host-match.ts';
-import {
-  isSameRepository,
-  isWithinNamespace,
-  parseRepositoryPath,
-  stripBasePath,
-  toRepositoryName,
-} from '../git/repository-path.ts';
-import type { GitAccess } from '../providers/git-access.ts';
+import { isWithinNamespace } from '../git/repository-path.ts';
 import { gitAccesses } from '../providers/git-registry.ts';
-import { installationKind } from '../providers/provider.ts';
-import type { LinkRecord, Restriction } from '../store/link-schema.ts';
-import type { ListedRepository } from '../store/repository-list.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import {
+  findAllowedDepth,
+  findRoot,
+  isBelowRoot,
+  toGitPlace,
+  type GitPlace,
+  type KnownRepositories,
+} from './git-place.ts';
 
 /** What git asks for, or a person who wants to know what git would get. */
 export interface LinkQuestion extends RequestedPlace {
@@ -19,10 +18,8 @@ export interface LinkQuestion extends RequestedPlace {
 }
 
 /** What the choice depends on beside the question. */
-export interface LinkSurroundings {
+export interface LinkSurroundings extends KnownRepositories {
   readonly links: readonly LinkRecord[];
-  /** What a link reached when its repositories were listed last. */
-  listRepositories(link: LinkRecord): readonly ListedRepository[];
   /** The link that the repository's own configuration names; asked for only where there is a choice. */
   readPreference(): string | null;
 }
@@ -115,7 +112,7 @@ function judge(
   const no = (reason: string): RankedCandidate => ({ link, fits: false, isOfAccount, reason, rank: 0 });
   if (link.status === 'unlinking') return no('it is being unlinked');
   if (!isOfAccount) return no('the user name, or the setting gitlink.link, names another');
-  const place = toPlace(link, path);
+  const place = toGitPlace(link, path);
   const { restriction } = link;
   const root = findRoot(link);
   if (root !== null && path !== null && !isBelowRoot(root, link, place, surroundings)) {
@@ -156,98 +153,10 @@ function selectByAccount(links: readonly LinkRecord[], username: string | null):
   return ofLogin.length > 0 ? ofLogin : links.filter(({ account }) => account.login === null);
 }
 
-/** The namespace that a credential cannot reach beyond, whatever a link allows; null where there is none. */
-function findRoot({ organization, credentialKind, account }: LinkRecord): string | null {
-  return organization ?? (credentialKind === installationKind ? account.login : null);
-}
-
-function isBelowRoot(
-  root: string,
-  link: LinkRecord,
-  place: Place | null,
-  surroundings: Pick<LinkSurroundings, 'listRepositories'>,
-): boolean {
-  if (place === null) return false;
-  const { repository, access } = place;
-  if (isWithinNamespace(root, repository, access)) return true;
-  // Its owner has another name by now, or had one before.
-  return surroundings
-    .listRepositories(link)
-    .some(({ fullName }) => isSameRepository(fullName, repository, access));
-}
-
-/**
- * The repository that a path names at a link's host.
- *
- * @returns `OWNER/NAME`; null for a path that names none.
- */
-export function findRepositoryName(link: LinkRecord, path: string | null): string | null {
-  return toPlace(link, path)?.repository.join('/') ?? null;
-}
-
-interface Place {
-  /** The names of the repository's namespace and its own. */
-  readonly repository: readonly string[];
-  readonly access: GitAccess;
-}
-
-function toPlace(link: LinkRecord, path: string | null): Place | null {
-  const access = gitAccesses[link.provider];
-  const parsed = path === null ? null : parseRepositoryPath(path);
-  const segments = parsed && stripBasePath(parsed.segments, toBasePath(link.host));
-  const repository = access && segments && toRepositoryName(segments, access.layout);
-  return repository && repository.length >= 2 ? { repository, access } : null;
-}
-
-/**
- * How exactly a restriction contains a repository: the names that match; 0 for not at all. What the path does not
- * show decides the list: a repository under its new name, or in a project.
- */
-function findAllowedDepth(
-  link: LinkRecord,
-  { namespaces, repositories }: Extract<Restriction, { mode: 'restricted' }>,
-  { repository, access }: Place,
-  surroundings: Pick<LinkSurroundings, 'listRepositories'>,
-): number {
-  const named = repositories.find(({ fullName }) => isSameRepository(fullName, repository, access));
-  if (named && !isNameTaken(named.id, repository, access, surroundings.listRepositories(link))) {
-    return repository.length;
-  }
-  const depths = namespaces
-    .filter((namespace) => isWithinNamespace(namespace, repository, access))
-    .map((namespace) => namespace.split('/').length);
-  if (depths.length > 0) return Math.max(...depths);
-  const listed = surroundings
-    .listRepositories(link)
-    .find(({ fullName }) => isSameRepository(fullName, repository, access));
-  if (!listed) return 0;
-  const { id, project } = listed;
-  if (repositories.some((each) => each.id !== '' && each.id === id)) return repository.length;
-  const isInProject =
-    project !== null &&
-    namespaces.some((namespace) => isSameRepository(namespace, project.split('/'), access));
-  return isInProject ? repository.length : 0;
-}
-
-/** Whether the repository that the restriction means has another name by now, or this name belongs to another. */
-function isNameTaken(
-  id: string,
-  repository: readonly string[],
-  access: GitAccess,
-  listed: readonly ListedRepository[],
-): boolean {
-  if (id === '') return false;
-  return listed.some((each) =>
-    each.id === id
-      ? !isSameRepository(each.fullName, repository, access)
-      : isSameRepository(each.fullName, repository, access),
-  );
-}
-
 /** How much of a path an unrestricted link is known to reach: its own namespace, or one that it has listed. */
 function findKnownDepth(
   link: LinkRecord,
-  { repository, access }: Place,
+  { repository, access }: GitPlace,
   surroundings: LinkSurroundings,
 ): number {
   const { login, kind } = link.account;
@@ -279,10 +188,6 @@ function explainRefusal(
   return `${path} is outside the restriction of "${link.name}"; to allow it: gitlink restrict ${link.name} --add NAMESPACE${renew}`;
 }
 
-function toBasePath(host: string): string {
-  return /^https?:\/\/[^/]+(\/.*)?$/.exec(host)?.[1] ?? '';
-}
-
 /**
  * Links whose restriction may contain a repository under a name that they do not know yet: one that was renamed, or
  * that lies in a project.
@@ -296,23 +201,4 @@ export function listUnsure(candidates: readonly Candidate[]): readonly LinkRecor
       const isKnownById = restriction.repositories.some(({ id }) => id !== '');
       return isKnownById || gitAccesses[provider]?.hasHiddenProjects === true;
     });
-}
-
-/**
- * Whether a link may be used for a repository, by its name and by what the link has listed.
- *
- * @param fullName - As `OWNER/NAME`.
- */
-export function isAllowed(
-  link: LinkRecord,
-  fullName: string,
-  surroundings: Pick<LinkSurroundings, 'listRepositories'>,
-): boolean {
-  const { restriction } = link;
-  const access = gitAccesses[link.provider];
-  if (access === undefined) return false;
-  const place = { repository: fullName.split('/'), access };
-  const root = findRoot(link);
-  if (root !== null && !isBelowRoot(root, link, place, surroundings)) return false;
-  return restriction.mode === 'unrestricted' || findAllowedDepth(link, restriction, place, surroundings) > 0;
 }

@@ -3,7 +3,7 @@ import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
 import { recordUsage, type UsageEntry } from '../store/usage-log.ts';
-import { isAllowed } from './choose-link.ts';
+import { isAllowed } from './git-place.ts';
 import type { OperationContext } from './context.ts';
 import { createSource } from './credential-source.ts';
 import { isInstallation } from './apps/open-app.ts';
