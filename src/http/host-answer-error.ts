@@ -64,6 +64,16 @@ export class HostAnswerError extends GitlinkError implements HostAnswer {
   }
 }
 
+/** Whether an error is the host's answer with this status. */
+export function isAnswer(error: unknown, status: number): error is HostAnswerError {
+  return error instanceof HostAnswerError && error.status === status;
+}
+
+/** Whether an error is the host's word that it did nothing, so that all is as it was. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof HostAnswerError && error.status < 500 && error.code !== 'unreachable';
+}
+
 /**
  * Makes the error for an answer.
  *

@@ -1,5 +1,5 @@
 import { GitlinkError, UnreachableError } from '../errors.ts';
-import { HostAnswerError } from '../http/host-answer-error.ts';
+import { HostAnswerError, isRefusal } from '../http/host-answer-error.ts';
 import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/webhook-support.ts';
 import { afterChange } from '../providers/partial-change.ts';
 import type { Secret } from '../secret.ts';
@@ -163,11 +163,6 @@ async function findMade(
     if (error instanceof GitlinkError && error.code === 'cancelled') throw error;
     throw new UnreachableError('The host did not say whether it made the webhook.');
   }
-}
-
-/** Whether the host has said that it did nothing, so that all is as it was. A part that it took is no such answer. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof HostAnswerError && error.status < 500 && error.code !== 'unreachable';
 }
 
 /** Whether the host may have done what was asked although its answer did not say so. */

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { ForbiddenError, NotFoundError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import { route } from '../../http/route.ts';
 import { toPrintable } from '../../printable.ts';
 import type { AuditSupport, Connection, InspectedWebhook } from '../audit-support.ts';
@@ -215,7 +215,7 @@ async function* listOwnTokens(
   try {
     tokens = await listTokens(access, await access.openBase(toIdentityBase(host)));
   } catch (error) {
-    if (!(error instanceof ForbiddenError) && !(error instanceof HostAnswerError && error.status === 404)) {
+    if (!(error instanceof ForbiddenError) && !isAnswer(error, 404)) {
       throw error;
     }
     onHidden('personal access tokens');

@@ -1,5 +1,5 @@
 import { ForbiddenError, GitlinkError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isRefusal } from '../../http/host-answer-error.ts';
 import type { Secret } from '../../secret.ts';
 import { toPrintable } from '../../printable.ts';
 import type { HostAccess } from '../provider.ts';
@@ -130,11 +130,6 @@ async function addSubscriptions(
     if (isRefusal(error)) await takeBack(access, made);
     throw error;
   }
-}
-
-/** Whether the host has said that it did nothing. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof HostAnswerError && error.status < 500 && error.code !== 'unreachable';
 }
 
 /** The refusal is what matters; what stays is found by its mark the next time. */

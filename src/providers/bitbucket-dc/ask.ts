@@ -1,5 +1,4 @@
 import { AuthError, ForbiddenError, UnreachableError, type GitlinkError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse } from '../../http/host-client.ts';
 import { route } from '../../http/route.ts';
 import { toPrintable } from '../../printable.ts';
@@ -140,8 +139,4 @@ export function createRefusedError(host: string): GitlinkError {
     `${host} does not accept this credential: it is wrong, has expired, or was deleted there.`,
     { hint: `Make a new token at ${toTokensUrl(host)}` },
   );
-}
-
-export function isAnswer(error: unknown, status: number): error is HostAnswerError {
-  return error instanceof HostAnswerError && error.status === status;
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { ForbiddenError, NotFoundError } from '../../errors.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import type { Route } from '../../http/host-client.ts';
 import { route } from '../../http/route.ts';
 import type { AuditSupport, Connection, ConnectionKind, InspectedWebhook } from '../audit-support.ts';
@@ -7,7 +8,7 @@ import { joinParts, toSafeAddress, type ConnectionPart } from '../connection-par
 import { narrow } from '../narrow.ts';
 import { signInKind, type HostAccess, type Repository } from '../provider.ts';
 import type { WebhookPlace } from '../webhook-support.ts';
-import { isAnswer, send } from './ask.ts';
+import { send } from './ask.ts';
 import { toNamespace, toRepository, toWebhook } from './convert.ts';
 import * as endpoints from './endpoints.ts';
 import { toHooksUrl, toTokensUrl, toTokensUrlOf, toTokensUrlOfUser } from './pages.ts';

@@ -1,12 +1,12 @@
 import { ForbiddenError } from '../../errors.ts';
-import type { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer, type HostAnswerError } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess, Repository } from '../provider.ts';
 import type { WebhookPlace } from '../webhook-support.ts';
-import { isAnswer, send, sendKnown } from './ask.ts';
+import { send, sendKnown } from './ask.ts';
 import { toNamespace } from './convert.ts';
 import * as schemas from './schemas.ts';
 import type * as v from 'valibot';

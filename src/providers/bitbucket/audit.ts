@@ -1,5 +1,5 @@
 import { ForbiddenError, NotFoundError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import { route } from '../../http/route.ts';
 import type { AuditSupport, Connection, InspectedWebhook } from '../audit-support.ts';
 import { joinParts, toSafeAddress } from '../connection-parts.ts';
@@ -97,7 +97,7 @@ async function findHooks(access: HostAccess, place: WebhookPlace) {
     return await webhooks.list(access, place);
   } catch (error) {
     // Also a missing scope.
-    if (isHidden(error) || (error instanceof HostAnswerError && error.status === 403)) return null;
+    if (isHidden(error) || isAnswer(error, 403)) return null;
     throw error;
   }
 }

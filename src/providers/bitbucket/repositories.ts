@@ -1,4 +1,4 @@
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import type { HostClient } from '../../http/host-client.ts';
 import type { HostAccess, Namespace, Repository } from '../provider.ts';
 import * as endpoints from './endpoints.ts';
@@ -40,8 +40,7 @@ async function findProjects(http: HostClient, workspace: string): Promise<readon
   try {
     return await endpoints.listProjects(http, workspace);
   } catch (error) {
-    if (error instanceof HostAnswerError && error.status === 403 && isScopeMissing(error.hostMessage))
-      return [];
+    if (isAnswer(error, 403) && isScopeMissing(error.hostMessage)) return [];
     throw error;
   }
 }

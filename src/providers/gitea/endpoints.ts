@@ -1,5 +1,5 @@
 import { ForbiddenError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
@@ -315,9 +315,4 @@ async function* list<Schema extends v.GenericSchema>(
     };
   }
   yield* fetchCountedPages(fetchPage, pageSize, pacing.concurrency);
-}
-
-/** Whether an error is the host's word on a missing scope or role. */
-export function isAnswer(error: unknown, status: number): error is HostAnswerError {
-  return error instanceof HostAnswerError && error.status === status;
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { AuthError, ForbiddenError } from '../../errors.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import type { OAuthSupport } from '../oauth-support.ts';
 import { signInKind, type Account, type HostAccess, type Identity } from '../provider.ts';
 import * as endpoints from './endpoints.ts';
@@ -65,7 +66,7 @@ async function nameMissingScope<T>({ host }: HostAccess, request: Promise<T>): P
   try {
     return await request;
   } catch (error) {
-    if (!endpoints.isAnswer(error, 403)) throw error;
+    if (!isAnswer(error, 403)) throw error;
     throw new ForbiddenError(
       `${host} does not let this credential manage clients: that needs the scope write:user.`,
       { hint: `Take a token with write:user, or do it at ${toApplicationsPageUrl(host)}`, cause: error },
@@ -87,10 +88,10 @@ async function fetchAccount(access: HostAccess): Promise<Account> {
     return await endpoints.fetchUser(access.http);
   } catch (error) {
     // A client that is not asked for consent again may still have an older, narrower grant.
-    if (endpoints.isAnswer(error, 403) && isMissingScope(error.hostMessage ?? '')) {
+    if (isAnswer(error, 403) && isMissingScope(error.hostMessage ?? '')) {
       return { login: null, kind: 'unknown', id: null };
     }
-    if (!endpoints.isAnswer(error, 401)) throw error;
+    if (!isAnswer(error, 401)) throw error;
     assertOwnWord(access, error);
     throw new AuthError(
       `${access.host} does not accept this sign-in any more: it expired, was revoked, or its client was deleted.`,

@@ -1,5 +1,5 @@
 import { AuthError, UnreachableError } from '../../errors.ts';
-import type { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer, type HostAnswerError } from '../../http/host-answer-error.ts';
 import type { Authorization } from '../../http/host-client.ts';
 import type { SignInPlace } from '../oauth-support.ts';
 import type { Account, Capability, HostAccess, Identity, Revocation, TokenPage } from '../provider.ts';
@@ -17,7 +17,7 @@ export async function identify(access: HostAccess): Promise<Identity> {
   try {
     return await describe(access);
   } catch (error) {
-    if (!endpoints.isAnswer(error, 401)) throw error;
+    if (!isAnswer(error, 401)) throw error;
     assertOwnWord(access, error);
     throw new AuthError(`${access.host} does not accept this token: it is wrong, or it was deleted there.`, {
       hint: `Make a new one at ${toApplicationsPageUrl(access.host)}`,
@@ -53,7 +53,7 @@ async function describe(access: HostAccess): Promise<Identity> {
     const account = await endpoints.fetchUser(access.http);
     return { account, credentialKind, scopes: await fetchScopes(access, account), expiresAt: null };
   } catch (error) {
-    if (!endpoints.isAnswer(error, 403) || !isMissingScope(error.hostMessage ?? '')) throw error;
+    if (!isAnswer(error, 403) || !isMissingScope(error.hostMessage ?? '')) throw error;
     const account: Account = { login: null, kind: 'unknown', id: null };
     return { account, credentialKind, scopes: readGrantedScopes(error.hostMessage ?? ''), expiresAt: null };
   }
@@ -80,7 +80,7 @@ export async function revoke(access: HostAccess): Promise<Revocation> {
     }
     return await revokeByList(access);
   } catch (error) {
-    if (!endpoints.isAnswer(error, 401)) throw error;
+    if (!isAnswer(error, 401)) throw error;
     assertOwnWord(access, error);
     return { outcome: 'alreadyDead' };
   }

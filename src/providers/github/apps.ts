@@ -1,5 +1,5 @@
 import { AuthError, ForbiddenError, NotFoundError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import type { HostClient, HostResponse } from '../../http/host-client.ts';
 import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
@@ -272,7 +272,7 @@ async function probe(http: HostClient, token: Secret): Promise<void> {
       authorization: { scheme: 'Bearer', secret: token },
     });
   } catch (error) {
-    if (!(error instanceof HostAnswerError) || error.status !== 404) throw error;
+    if (!isAnswer(error, 404)) throw error;
     throw new AuthError('The host does not know its new token yet.', { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 import { ForbiddenError, UnreachableError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { HostAnswerError, isAnswer } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, followLinkPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
@@ -129,7 +129,7 @@ async function explainFault(sending: Promise<HostResponse>): Promise<HostRespons
   try {
     return await sending;
   } catch (error) {
-    if (!(error instanceof HostAnswerError) || error.status !== 422) throw error;
+    if (!isAnswer(error, 422)) throw error;
     if (!error.hostMessage?.includes('Invalid url')) throw error;
     const hostMessage =
       'Invalid url given. GitLab does not deliver to local or private addresses, nor to names that it cannot resolve, unless an administrator allows it (Admin > Settings > Network > Outbound requests)';

@@ -1,5 +1,5 @@
 import { ForbiddenError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import { route } from '../../http/route.ts';
 import { narrow } from '../narrow.ts';
 import type { CreatedClient, OAuthSupport } from '../oauth-support.ts';
@@ -69,7 +69,7 @@ async function createClient(
     // The secret that it got all the same is nothing that a public client has to prove itself with.
     return { id: made.application_id, secret: null, registrationId: String(made.id) };
   } catch (error) {
-    if (!(error instanceof HostAnswerError) || error.status !== 403) throw error;
+    if (!isAnswer(error, 403)) throw error;
     throw new ForbiddenError(`This credential may not register an application at ${host}.`, {
       cause: error,
       hint: 'That takes a personal access token with the scope api.',

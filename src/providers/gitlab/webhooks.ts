@@ -1,5 +1,5 @@
 import { ForbiddenError, UsageError } from '../../errors.ts';
-import { HostAnswerError } from '../../http/host-answer-error.ts';
+import { isAnswer } from '../../http/host-answer-error.ts';
 import type { Secret } from '../../secret.ts';
 import type { HostAccess } from '../provider.ts';
 import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace, WebhookTest } from '../webhook-support.ts';
@@ -69,7 +69,7 @@ async function listWebhooks(access: HostAccess, place: WebhookPlace): Promise<re
     for await (const hook of endpoints.listHooks(access, place)) found.push(toWebhook(hook));
     return found;
   } catch (error) {
-    const isRefused = error instanceof HostAnswerError && (error.status === 403 || error.status === 404);
+    const isRefused = isAnswer(error, 403) || isAnswer(error, 404);
     if (!isRefused || place.level !== 'namespace') throw error;
     throw new ForbiddenError(
       `webhooks of groups take GitLab Premium and the role Owner, and ${place.namespace} lacks one of them`,
