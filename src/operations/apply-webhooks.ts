@@ -1,6 +1,12 @@
 import { GitlinkError, UnreachableError } from '../errors.ts';
 import { HostAnswerError, isRefusal } from '../http/host-answer-error.ts';
-import type { WantedWebhook, Webhook, WebhookAdmin, WebhookTest } from '../providers/webhook-support.ts';
+import {
+  coversEvents,
+  type WantedWebhook,
+  type Webhook,
+  type WebhookAdmin,
+  type WebhookTest,
+} from '../providers/webhook-support.ts';
 import { afterChange } from '../providers/partial-change.ts';
 import type { Secret } from '../secret.ts';
 import type { LedgerEntry, WebhookLedger } from '../store/webhook-ledger.ts';
@@ -141,7 +147,7 @@ async function createOnce(
       if (!isLostAnswer(error)) throw error;
       const made = await findMade(question, planned, wanted.url);
       // Of several at the host only some may have been made.
-      if (made !== null && admin.coversEvents(made, wanted.events)) return made;
+      if (made !== null && coversEvents(admin, made, wanted.events)) return made;
       if (made !== null) return afterChange(() => admin.update(open.access, planned.place, made, wanted));
       if (tries >= createTries) throw error;
     }

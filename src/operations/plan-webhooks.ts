@@ -1,6 +1,11 @@
 import { GitlinkError } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
-import type { Webhook, WebhookAdmin, WebhookPlace } from '../providers/webhook-support.ts';
+import {
+  coversEvents,
+  type Webhook,
+  type WebhookAdmin,
+  type WebhookPlace,
+} from '../providers/webhook-support.ts';
 import { environmentId } from '../store/environment-records.ts';
 import { isOwned, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { WebhookReading, WebhookReadings } from '../store/webhook-readings.ts';
@@ -202,7 +207,7 @@ function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: Web
   const faults = [
     ...(hook.active ? [] : ['disabled']),
     ...(hook.url === target.url ? [] : ['other URL']),
-    ...(admin.coversEvents(hook, target.nativeEvents) ? [] : ['events missing']),
+    ...(coversEvents(admin, hook, target.nativeEvents) ? [] : ['events missing']),
     ...(isAskedFor(entry, target) ? [] : ['other events']),
     ...(duplicates.length > 0 ? ['duplicated'] : []),
     ...(entry.state === 'confirmed' ? [] : ['unconfirmed']),

@@ -59,8 +59,11 @@ export interface WebhookAdmin {
    * journal tells ours from those that somebody made by hand.
    */
   isMarked(access: HostAccess, hook: Webhook): boolean | null;
-  /** Whether a hook already listens to at least the wanted events; host names may not survive the round trip. */
-  coversEvents(hook: Webhook, wanted: readonly string[]): boolean;
+  /**
+   * Whether a hook already listens to at least the wanted events, where one of the host's names stands for others.
+   * Default: the hook names each of them.
+   */
+  coversEvents?(hook: Webhook, wanted: readonly string[]): boolean;
   /** Makes an enabled hook. Sent once: a lost answer is settled by looking. */
   create(access: HostAccess, place: WebhookPlace, wanted: WantedWebhook): Promise<Webhook>;
   /** Brings an existing hook to the wanted state, enabled, keeping its other settings. */
@@ -77,3 +80,12 @@ export interface WebhookAdmin {
 export type WebhookTest =
   | { readonly outcome: 'delivered' | 'sent' }
   | { readonly outcome: 'failed' | 'untestable'; readonly reason: string };
+
+/**
+ * Whether a hook already listens to at least the wanted events.
+ *
+ * @param wanted - The host's own event names.
+ */
+export function coversEvents(admin: WebhookAdmin, hook: Webhook, wanted: readonly string[]): boolean {
+  return admin.coversEvents?.(hook, wanted) ?? wanted.every((event) => hook.events.includes(event));
+}

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ForbiddenError, UnreachableError } from '../../src/errors.ts';
+import { coversEvents } from '../../src/providers/webhook-support.ts';
 import { Secret } from '../../src/secret.ts';
 import {
   createWebhook,
@@ -25,8 +26,8 @@ export function describeWebhookContract(fixture: ContractFixture): void {
       const events = requireWebhooks(provider).events['pull-request'] ?? [];
       const hook = await createWebhook(provider, access, repository, secrets[0], events);
       expect(hook).toMatchObject({ url: webhookTarget, active: true });
-      expect(requireWebhooks(provider).coversEvents(hook, events)).toBe(true);
-      expect(requireWebhooks(provider).coversEvents(hook, ['native-of-nobody'])).toBe(false);
+      expect(coversEvents(requireWebhooks(provider), hook, events)).toBe(true);
+      expect(coversEvents(requireWebhooks(provider), hook, ['native-of-nobody'])).toBe(false);
       expect(requireWebhooks(provider).isMarked(access, hook)).not.toBe(false);
       expect(await listWebhooks(provider, access, repository)).toEqual([hook]);
       expect(host.hookSecretsOf(at('acme/api'))).toEqual(new Map([[hook.id, secrets[0]]]));
@@ -39,7 +40,7 @@ export function describeWebhookContract(fixture: ContractFixture): void {
       // Not every host has releases.
       const events = admin.events.release ?? admin.events['pull-request'];
       const hook = await createWebhook(provider, access, repository, secrets[0], events);
-      expect(admin.coversEvents(hook, admin.events.push ?? [])).toBe(false);
+      expect(coversEvents(admin, hook, admin.events.push ?? [])).toBe(false);
     });
 
     test('F11: a change takes a new secret where it can, and leaves it alone where none is given', async () => {
@@ -52,7 +53,7 @@ export function describeWebhookContract(fixture: ContractFixture): void {
       const wanted = { url: webhookTarget, events, secret: null, successorOf: null };
       const widened = await admin.update(access, place, hook, wanted);
       expect(widened).toMatchObject({ id: hook.id, url: webhookTarget, active: true });
-      expect(admin.coversEvents(widened, events)).toBe(true);
+      expect(coversEvents(admin, widened, events)).toBe(true);
       expect(host.hookSecretsOf(at('acme/api'))).toEqual(new Map([[hook.id, secrets[0]]]));
       if (!admin.secretChangesInPlace) return;
       const changed = await admin.update(access, place, widened, {

@@ -41,7 +41,6 @@ export const webhooks: WebhookAdmin = {
   },
   list: listWebhooks,
   isMarked: (_access, hook) => readHook(hook).isMarked,
-  coversEvents: (hook, wanted) => wanted.every((event) => hook.events.includes(event)),
   create: createWebhook,
   update: updateWebhook,
   remove: removeWebhook,

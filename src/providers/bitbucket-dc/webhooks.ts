@@ -46,7 +46,6 @@ export const webhooks: WebhookAdmin = {
   },
   list: async (access, place) => (await endpoints.listHooks(access, place)).map(toWebhook),
   isMarked: (_access, hook) => hook.name === hookName,
-  coversEvents: (hook, wanted) => wanted.every((event) => hook.events.includes(event)),
   create: createWebhook,
   update: updateWebhook,
   remove: endpoints.deleteHook,

@@ -41,7 +41,6 @@ export const webhooks: WebhookAdmin = {
   },
   list: listWebhooks,
   isMarked: (_access, hook) => hook.name === hookName,
-  coversEvents: (hook, wanted) => wanted.every((event) => hook.events.includes(event)),
   create: createWebhook,
   update: updateWebhook,
   remove: removeWebhook,

@@ -16,6 +16,7 @@ export const webhooks: WebhookAdmin = {
   levels: ['repository', 'namespace'],
   secretChangesInPlace: false,
   readsDeliveries: false,
+  // A group such as `pull_request` comes back as several internal names; the group's own name is among them.
   events: {
     push: ['push'],
     // A pushed tag is a `create`, a deleted one a `delete`; both tell branches too.
@@ -26,7 +27,6 @@ export const webhooks: WebhookAdmin = {
   },
   list: listWebhooks,
   isMarked,
-  coversEvents,
   create: createWebhook,
   update: updateWebhook,
   remove: endpoints.deleteHook,
@@ -43,14 +43,6 @@ async function listWebhooks(access: HostAccess, place: WebhookPlace): Promise<re
 
 function isMarked(access: HostAccess, hook: Webhook): boolean | null {
   return hasHookNames(access.version) ? hook.name === hookName : null;
-}
-
-/**
- * The host answers with its internal names, in which a group such as `pull_request` comes back as several;
- * the group's own name is among them.
- */
-function coversEvents(hook: Webhook, wanted: readonly string[]): boolean {
-  return wanted.every((event) => hook.events.includes(event));
 }
 
 async function createWebhook(

@@ -54,7 +54,6 @@ export const webhooks: WebhookAdmin = {
   toSigningSecret,
   list: listWebhooks,
   isMarked: (_access, hook) => (readSettings(hook).isNameable ? hook.name === hookName : null),
-  coversEvents: (hook, wanted) => wanted.every((event) => hook.events.includes(event)),
   create: createWebhook,
   update: updateWebhook,
   remove: endpoints.deleteHook,
