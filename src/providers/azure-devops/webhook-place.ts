@@ -1,4 +1,5 @@
 import { ForbiddenError } from '../../errors.ts';
+import { createHiddenError } from '../hidden-error.ts';
 import type { HostAccess } from '../provider.ts';
 import type { WebhookPlace } from '../webhook-support.ts';
 import { isDelivering, projectOf, repositoryOf, urlOf } from './convert.ts';
@@ -87,8 +88,4 @@ export async function assertManageable(access: HostAccess, { projectId }: PlaceI
   const manageable = await endpoints.findManageable(access, [projectId]);
   if (manageable === null || manageable.has(projectId)) return;
   throw new ForbiddenError('the account may not manage the webhooks of this project');
-}
-
-function createHiddenError(name: string): ForbiddenError {
-  return new ForbiddenError(`The account no longer sees ${name}, if it is still there.`);
 }

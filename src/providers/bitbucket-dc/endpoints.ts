@@ -3,6 +3,7 @@ import { isAnswer, type HostAnswerError } from '../../http/host-answer-error.ts'
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
+import { createHiddenError } from '../hidden-error.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess, Repository } from '../provider.ts';
 import type { WebhookPlace } from '../webhook-support.ts';
@@ -254,9 +255,7 @@ async function locate(access: HostAccess, place: WebhookPlace, error: unknown): 
   if (place.level !== 'repository' || (error !== null && !isAnswer(error, 404))) throw error;
   const { repository } = place;
   const found = await findById(access, repository);
-  if (found === null) {
-    throw new ForbiddenError(`The account no longer sees ${repository.fullName}, if it is still there.`);
-  }
+  if (found === null) throw createHiddenError(repository.fullName);
   const namespace = toNamespace(found.project);
   const fullName = `${namespace}/${found.slug}`;
   if (fullName === repository.fullName && error !== null) throw error;
@@ -273,5 +272,5 @@ async function findById(access: HostAccess, known: Repository): Promise<schemas.
 
 async function assertSeesProject(access: HostAccess, key: string): Promise<void> {
   const { status } = await send(access, { method: 'GET', route: route`/projects/${key}`, accept: [404] });
-  if (status === 404) throw new ForbiddenError(`The account no longer sees ${key}, if it is still there.`);
+  if (status === 404) throw createHiddenError(key);
 }

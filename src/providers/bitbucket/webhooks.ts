@@ -1,6 +1,7 @@
 import { ForbiddenError } from '../../errors.ts';
 import type { HostRequest, Route } from '../../http/host-client.ts';
 import { route } from '../../http/route.ts';
+import { createHiddenError } from '../hidden-error.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess } from '../provider.ts';
 import type { WantedWebhook, Webhook, WebhookAdmin, WebhookPlace } from '../webhook-support.ts';
@@ -117,7 +118,7 @@ async function removeWebhook(
   const hooks: HostRequest = { method: 'GET', route: toHooksRoute(place), accept: [404] };
   if ((await http.request(hooks)).status !== 404) return 'gone';
   const name = place.level === 'repository' ? place.repository.fullName : place.namespace;
-  throw new ForbiddenError(`The account no longer sees ${name}, if it is still there.`);
+  throw createHiddenError(name);
 }
 
 /**

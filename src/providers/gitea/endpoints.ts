@@ -1,9 +1,9 @@
-import { ForbiddenError } from '../../errors.ts';
 import { isAnswer } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
 import { Secret } from '../../secret.ts';
+import { createHiddenError } from '../hidden-error.ts';
 import { narrow } from '../narrow.ts';
 import type { ClientIdentity, CreatedClient } from '../oauth-support.ts';
 import type { Account, HostAccess, Repository } from '../provider.ts';
@@ -251,9 +251,7 @@ async function locateRepository(access: HostAccess, known: Repository): Promise<
     route: route`/repositories/${known.id}`,
     accept: [404],
   });
-  if (status === 404) {
-    throw new ForbiddenError(`The account no longer sees ${known.fullName}, if it is still there.`);
-  }
+  if (status === 404) throw createHiddenError(known.fullName);
   const { full_name: fullName, owner } = narrow(schemas.repository, body, 'the repository');
   return { ...known, fullName, namespace: owner.login };
 }

@@ -2,6 +2,7 @@ import { ForbiddenError } from '../../errors.ts';
 import type { HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { followLinkPages } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
+import { createHiddenError } from '../hidden-error.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess } from '../provider.ts';
 import type { WebhookPlace } from '../webhook-support.ts';
@@ -83,7 +84,7 @@ export async function deleteHook(
   const hooks = { method: 'GET', route: toHooksRoute(place), query: { per_page: 1 }, accept: [404] } as const;
   if ((await openApi(access).request(hooks)).status !== 404) return 'gone';
   const name = place.level === 'repository' ? place.repository.fullName : place.namespace;
-  throw new ForbiddenError(`The account no longer sees the webhooks of ${name}, if it is still there.`);
+  throw createHiddenError(`the webhooks of ${name}`);
 }
 
 /** @returns false where the hook is gone. */

@@ -1,8 +1,9 @@
-import { ForbiddenError, UnreachableError } from '../../errors.ts';
+import { UnreachableError } from '../../errors.ts';
 import { HostAnswerError, isAnswer } from '../../http/host-answer-error.ts';
 import type { HostClient, HostRequest, HostResponse, Route } from '../../http/host-client.ts';
 import { fetchCountedPages, followLinkPages, type CountedPage } from '../../http/paging.ts';
 import { route } from '../../http/route.ts';
+import { createHiddenError } from '../hidden-error.ts';
 import { narrow } from '../narrow.ts';
 import type { HostAccess } from '../provider.ts';
 import type { WebhookPlace } from '../webhook-support.ts';
@@ -158,7 +159,7 @@ export async function deleteHook(
   const refusal = readRefusal(body);
   const name = place.level === 'repository' ? place.repository.fullName : place.namespace;
   if (isNotFound(refusal) && !/project|group/i.test(refusal?.text ?? '')) return 'gone';
-  throw new ForbiddenError(`The account no longer sees ${name}, if it is still there.`);
+  throw createHiddenError(name);
 }
 
 /** Sends a test delivery and waits for the receiver, for 10 seconds at most. */
