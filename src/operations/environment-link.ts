@@ -34,7 +34,7 @@ export function readEnvironmentLink(env: Environment, now: number): EnvironmentL
       hint: `There are: ${providers.map(({ id }) => id).join(', ')}`,
     });
   }
-  const { provider } = choice;
+  const { provider, flavour } = choice;
   const address = env['GITLINK_HOST'] || choice.host;
   if (!address) throw missing('GITLINK_HOST', `${provider.displayName} has many hosts`);
   const allowHttp = env['GITLINK_ALLOW_HTTP'] === '1';
@@ -44,7 +44,7 @@ export function readEnvironmentLink(env: Environment, now: number): EnvironmentL
     id: environmentId,
     name: environmentId,
     provider: provider.id,
-    flavour: ['forgejo', 'codeberg'].includes(word.toLowerCase()) ? 'forgejo' : provider.id,
+    flavour,
     host,
     hostVersion: null,
     organization: env['GITLINK_ORGANIZATION'] || null,

@@ -189,7 +189,7 @@ export interface TokenPage {
 export interface Provider {
   readonly id: ProviderId;
   readonly displayName: string;
-  /** Other words for `gitlink link`, each with the host or flavour that it stands for. */
+  /** Other words for the provider, each with the host and flavour that it stands for. */
   readonly aliases: readonly ProviderAlias[];
   /** The cloud host; null where a host must be named. */
   readonly defaultHost: string | null;
@@ -297,5 +297,8 @@ export interface ScopeComparison {
 
 export interface ProviderAlias {
   readonly word: string;
+  /** Null where a host must be named. */
   readonly host: string | null;
+  /** The product of {@link HostDescription} that the word names; null where the provider serves one alone. */
+  readonly flavour: string | null;
 }

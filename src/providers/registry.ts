@@ -16,19 +16,25 @@ export const providers: readonly Provider[] = [
   gitlabProvider,
 ];
 
-/** A provider as a person named it, with the host that the word stands for. */
+/** A provider as a person named it, with what the word stands for. */
 export interface ProviderChoice {
   readonly provider: Provider;
+  /** Null where a host must be named. */
   readonly host: string | null;
+  /** The product that the word names; the provider's id where it serves one alone, and where the word is that id. */
+  readonly flavour: string;
 }
 
 /** @returns null for a word that is no provider. */
 export function findProvider(word: string): ProviderChoice | null {
   const wanted = word.toLowerCase();
   for (const provider of providers) {
-    if (provider.id === wanted) return { provider, host: provider.defaultHost };
+    if (provider.id === wanted) return { provider, host: provider.defaultHost, flavour: provider.id };
     const alias = provider.aliases.find((candidate) => candidate.word === wanted);
-    if (alias) return { provider, host: alias.host ?? provider.defaultHost };
+    if (alias) {
+      const { host, flavour } = alias;
+      return { provider, host: host ?? provider.defaultHost, flavour: flavour ?? provider.id };
+    }
   }
   return null;
 }

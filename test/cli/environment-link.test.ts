@@ -53,6 +53,16 @@ describe('the link of the environment', () => {
     expect(listFiles(sandbox)).toEqual([]);
   });
 
+  test.each([
+    ['Forgejo', 'forgejo'],
+    ['codeberg', 'forgejo'],
+    ['gitea', 'gitea'],
+  ])('GITLINK_PROVIDER=%s names the product %s', async (word, flavour) => {
+    const { sandbox, env } = await setUp({ GITLINK_PROVIDER: word });
+    const list = await sandbox.run(['list', '--json'], { env });
+    expect(list.json()).toMatchObject({ links: [{ provider: 'gitea', flavour }] });
+  });
+
   test('the token may be in a file, and namespaces limit it', async () => {
     const { sandbox, env, token } = await setUp({ GITLINK_NAMESPACES: 'ada, lab' });
     const file = join(sandbox.home, 'bin', 'token');

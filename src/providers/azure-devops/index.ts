@@ -18,7 +18,7 @@ import { webhooks } from './webhooks.ts';
 export const azureDevopsProvider: Provider = {
   id: 'azure-devops',
   displayName: 'Azure DevOps',
-  aliases: [{ word: 'azure', host: null }],
+  aliases: [{ word: 'azure', host: null, flavour: null }],
   defaultHost: cloudHost,
   pacing,
   scopes,

@@ -25,8 +25,8 @@ export const giteaProvider: Provider = {
   id: 'gitea',
   displayName: 'Gitea or Forgejo',
   aliases: [
-    { word: 'forgejo', host: null },
-    { word: 'codeberg', host: 'https://codeberg.org' },
+    { word: 'forgejo', host: null, flavour: 'forgejo' },
+    { word: 'codeberg', host: 'https://codeberg.org', flavour: 'forgejo' },
   ],
   defaultHost: null,
   pacing,
