@@ -6,12 +6,12 @@ import { toMintedCredential } from '../operations/stored-credential.ts';
 import { toUsualCapabilities } from '../operations/judge-scopes.ts';
 import { requireOAuth, type SignInClient } from '../operations/client-identity.ts';
 import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operations/recognise-host.ts';
+import { judgeTokenShape } from '../operations/token-shape.ts';
 import { verifyCredential, type VerifiedCredential } from '../operations/verify-credential.ts';
 import { verifyGitCredential } from '../operations/verify-git-credential.ts';
 import { toPrintable } from '../printable.ts';
 import type { SignInPlace } from '../providers/oauth-support.ts';
-import type { Secret } from '../secret.ts';
-import type { AccountKind, Capability, LinkMethod, Provider, TokenShape } from '../providers/provider.ts';
+import type { AccountKind, Capability, LinkMethod, Provider } from '../providers/provider.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { chooseWay, signInBy } from './browser-sign-in.ts';
 import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
@@ -190,9 +190,7 @@ async function verifyToken(
   const places = [...repositories, ...namespaces];
   const { context, prompter } = session;
   const token = await obtainToken(session, provider, { place: description, commandLine }, flags);
-  if (!token.isPrintableAscii)
-    throw new UsageError('A token holds visible ASCII characters only; this is none.');
-  const shape = judgeShape(provider, token, flags.username);
+  const shape = judgeTokenShape(provider, token, flags.username ?? null);
   if (shape.use === 'none') throw new UsageError(`This is ${shape.what}.`, { hint: shape.hint });
   const credential = { kind: shape.kind, token, signIn: null };
   const caFile = flags.caFile ?? null;
@@ -218,13 +216,6 @@ async function verifyToken(
   const repository =
     repositories[0] ?? (await prompter.ask('A repository that it is for (OWNER/NAME)', '--repo OWNER/NAME'));
   return verifyGitCredential(context, provider, description, { credential, username, repository, caFile });
-}
-
-/** A user name tells a credential for git alone where the shape does not. */
-function judgeShape(provider: Provider, token: Secret, username: string | undefined): TokenShape {
-  const shape = provider.recogniseToken?.(token) ?? { use: 'api', kind: 'token' };
-  const isForGit = shape.use === 'api' && shape.gitKind !== undefined && username !== undefined;
-  return isForGit ? { use: 'git', kind: shape.gitKind } : shape;
 }
 
 /** Accounts that are places: the host does not tell which, so the person does. */

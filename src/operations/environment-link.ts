@@ -8,6 +8,7 @@ import { environmentId, type EnvironmentRecords } from '../store/environment-rec
 import type { ClientRecord, LinkRecord } from '../store/link-schema.ts';
 import { parseName } from '../git/repository-path.ts';
 import { packCredential, toMintedCredential, type StoredCredential } from './stored-credential.ts';
+import { judgeTokenShape } from './token-shape.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -112,14 +113,13 @@ function readCredential(env: Environment, provider: Provider): GivenCredential {
 }
 
 function readToken(env: Environment, provider: Provider, token: Secret): GivenCredential {
-  if (!token.isPrintableAscii) throw new UsageError('GITLINK_TOKEN holds characters that no token has.');
-  const shape = provider.recogniseToken?.(token) ?? { use: 'api', kind: 'token' };
+  const login = env['GITLINK_USERNAME'] || null;
+  const shape = judgeTokenShape(provider, token, login);
   if (shape.use === 'none') throw new UsageError(`GITLINK_TOKEN holds ${shape.what}.`, { hint: shape.hint });
   const username = env['GITLINK_EMAIL'];
   if (shape.use === 'api' && shape.companion === 'email' && !username) {
     throw missing('GITLINK_EMAIL', 'this kind of token goes with the e-mail address of its account');
   }
-  const login = env['GITLINK_USERNAME'] || null;
   if (shape.use === 'git' && login === null) {
     throw missing('GITLINK_USERNAME', 'this kind of token has a user name of its own');
   }

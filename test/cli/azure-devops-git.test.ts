@@ -202,6 +202,25 @@ describe('generated git credentials', () => {
     expect(repos.exitCode).toBe(6);
   });
 
+  test('in CI the variable with its user name makes it one, and no API call is made with it', async () => {
+    const azure = await startAzureDevops();
+    const sandbox = guardAll(createSandbox({ store: 'keychain' }), azure);
+    const { secret } = azure.addToken({ shape: 'old', scopes: ['vso.code_write'] });
+    const env = {
+      CI: 'true',
+      GITLINK_PROVIDER: 'azure-devops',
+      GITLINK_HOST: azure.url,
+      GITLINK_ORGANIZATION: 'acme',
+      GITLINK_TOKEN: secret,
+      GITLINK_USERNAME: 'ada.lovelace',
+    };
+    const request = toRequest(`${azure.url}/acme/Platform/_git/api`);
+    const run = await askHelper(sandbox, 'git-credential-gitlink', 'get', request, { env });
+    expect(run.stdout, run.stderr).toContain(`username=ada.lovelace\npassword=${secret}\n`);
+    expect(await sandbox.run(['repos', '--json'], { env })).toMatchObject({ exitCode: 6 });
+    expect(azure.requests).toEqual([]);
+  });
+
   test('a wrong one: exit 4, and nothing is kept', async () => {
     const azure = await startAzureDevops();
     const sandbox = guardAll(createSandbox(), azure);
