@@ -1,49 +1,22 @@
-import { CancelledError, UnsupportedError, UsageError } from '../errors.ts';
-import { toDisplayHost, toUnicodeHost } from '../http/base-url.ts';
+import { UnsupportedError, UsageError } from '../errors.ts';
+import { toDisplayHost } from '../http/base-url.ts';
 import { requireApps } from '../operations/apps/open-app.ts';
 import { requestServiceToken, requireClientCredentials } from '../operations/apps/service-token.ts';
 import { toMintedCredential } from '../operations/stored-credential.ts';
 import { toUsualCapabilities } from '../operations/judge-scopes.ts';
 import { requireOAuth, type SignInClient } from '../operations/client-identity.ts';
-import { recogniseHost, type HostQuestion, type RecognisedHost } from '../operations/recognise-host.ts';
-import { judgeTokenShape } from '../operations/token-shape.ts';
+import type { RecognisedHost } from '../operations/recognise-host.ts';
 import { verifyCredential, type VerifiedCredential } from '../operations/verify-credential.ts';
-import { verifyGitCredential } from '../operations/verify-git-credential.ts';
-import { toPrintable } from '../printable.ts';
 import type { SignInPlace } from '../providers/oauth-support.ts';
-import type { AccountKind, Capability, LinkMethod, Provider } from '../providers/provider.ts';
+import type { Capability, LinkMethod, Provider } from '../providers/provider.ts';
 import type { LinkRecord, Storage } from '../store/link-schema.ts';
 import { chooseWay, signInBy } from './browser-sign-in.ts';
 import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
 import { signInAsApp, toAppWebhook } from './app-sign-in.ts';
 import { describeCredential } from './describe-credential.ts';
-import { obtainToken, readCapabilities, type CredentialFlags } from './credential-flags.ts';
+import { readCapabilities, type CredentialFlags } from './credential-flags.ts';
 import type { Session } from './session.ts';
-
-/**
- * Finds out what is at an address, and shows it before any credential goes there. Naming the host is consent
- * where there is no terminal.
- */
-export async function recogniseWithConsent(
-  session: Session,
-  question: HostQuestion,
-  isKnown: boolean,
-): Promise<RecognisedHost> {
-  const { reporter, prompter } = session;
-  const recognised = await recogniseHost(session.context, question);
-  const { host, flavour, version } = recognised.description;
-  const what = `${flavour}${version === null ? '' : ` ${version}`}`;
-  const decoded = toUnicodeHost(host);
-  // Nobody needs to be told what gitlab.com is.
-  if (recognised.provider.defaultHost !== host) {
-    reporter.note(`${toDisplayHost(host)}${decoded === null ? '' : ` (${decoded})`} is ${what}.`);
-  }
-  if (!isKnown && recognised.provider.defaultHost !== host && prompter.canAsk) {
-    const isWanted = await prompter.confirm(`Send your credential to ${host}?`, true);
-    if (!isWanted) throw new CancelledError('Nothing was sent.');
-  }
-  return recognised;
-}
+import { verifyToken, type TokenSignInWish } from './token-sign-in.ts';
 
 /** A credential that is verified and not kept yet. */
 export interface SignedIn {
@@ -53,15 +26,9 @@ export interface SignedIn {
   readonly origin: LinkRecord['credentialOrigin'];
 }
 
-export interface SignInWish {
-  readonly flags: CredentialFlags;
+export interface SignInWish extends TokenSignInWish {
   /** Where a client that is registered on the way is kept. */
   readonly storage: Storage;
-  /** Where a credential that serves git alone is tried, and one with no user behind it belongs. */
-  readonly repositories: readonly string[];
-  readonly namespaces: readonly string[];
-  /** What a person types to come here again, with a credential flag at its end. */
-  readonly commandLine: string;
   /** How the link was signed in with before, for a link that gets a new credential; else null. */
   readonly usualMethod: LinkMethod | null;
   /** The client of that, by its id in the records. */
@@ -146,7 +113,7 @@ async function signInAsService(
   }
   const caFile = flags.caFile ?? null;
   const kept = await requestServiceToken(context, provider, description, client.identity, caFile);
-  const credential = { ...toMintedCredential(kind, [kept]), kind };
+  const credential = toMintedCredential(kind, [kept]);
   return verifyCredential(context, provider, description, credential, { client, caFile });
 }
 
@@ -175,56 +142,6 @@ function isTokenGiven({ withToken, tokenFile, tokenEnv }: CredentialFlags): bool
 function isForToken({ provider }: RecognisedHost, { flags, usualMethod }: SignInWish): boolean {
   if (flags.method !== undefined) return flags.method === 'token';
   return isTokenGiven(flags) || !provider.oauth || (usualMethod === 'token' && flags.clientId === undefined);
-}
-
-/**
- * Gets a token, judges it by its shape, and has the host verify it.
- *
- * @throws UsageError for something else that looks like a token.
- */
-async function verifyToken(
-  session: Session,
-  { provider, description }: RecognisedHost,
-  { flags, repositories, namespaces, commandLine }: SignInWish,
-): Promise<VerifiedCredential> {
-  const places = [...repositories, ...namespaces];
-  const { context, prompter } = session;
-  const token = await obtainToken(session, provider, { place: description, commandLine }, flags);
-  const shape = judgeTokenShape(provider, token, flags.username ?? null);
-  if (shape.use === 'none') throw new UsageError(`This is ${shape.what}.`, { hint: shape.hint });
-  const credential = { kind: shape.kind, token, signIn: null };
-  const caFile = flags.caFile ?? null;
-  if (shape.use === 'api') {
-    const companion = shape.companion === 'email' ? { username: await readEmail(session, flags) } : {};
-    const options = { client: null, caFile, place: places[0] ?? null };
-    const verified = await verifyCredential(
-      context,
-      provider,
-      description,
-      { ...credential, ...companion },
-      options,
-    );
-    if (verified.identity.account.login !== null || !userlessKinds.has(verified.identity.account.kind)) {
-      return verified;
-    }
-    const { kind } = verified.identity.account;
-    const place = await prompter.ask(`Which ${kind} is this token for?`, '--namespace or --repo');
-    return verifyCredential(context, provider, description, credential, { ...options, place });
-  }
-  session.reporter.note('It serves git alone, so it is tried with git, and API commands will not work.');
-  const username = flags.username ?? (await prompter.ask('The user name of this token', '--username'));
-  const repository =
-    repositories[0] ?? (await prompter.ask('A repository that it is for (OWNER/NAME)', '--repo OWNER/NAME'));
-  return verifyGitCredential(context, provider, description, { credential, username, repository, caFile });
-}
-
-/** Accounts that are places: the host does not tell which, so the person does. */
-const userlessKinds: ReadonlySet<AccountKind> = new Set(['workspace', 'project', 'repository']);
-
-async function readEmail({ prompter }: Session, { email }: CredentialFlags): Promise<string> {
-  const address = email ?? (await prompter.ask('The e-mail address of your account', '--email'));
-  if (/^[\x21-\x39\x3b-\x7e]+@[\x21-\x39\x3b-\x7e]+$/.test(address)) return address;
-  throw new UsageError(`"${toPrintable(address, 60)}" is no e-mail address.`);
 }
 
 /**

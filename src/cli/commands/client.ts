@@ -11,7 +11,7 @@ import { readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts'
 import { toShortHost } from '../link-view.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { assertConfirmed, chooseStorage, type Session } from '../session.ts';
-import { recogniseWithConsent } from '../sign-in.ts';
+import { recogniseWithConsent } from '../recognise-with-consent.ts';
 import { printTable, type Column } from '../table.ts';
 
 interface ClientCommandFlags {

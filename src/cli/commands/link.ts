@@ -27,7 +27,8 @@ import { offerGit } from '../git-setup.ts';
 import { findRemoteHosts } from '../remote-hosts.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { chooseStorage, type Session } from '../session.ts';
-import { recogniseWithConsent, signIn } from '../sign-in.ts';
+import { recogniseWithConsent } from '../recognise-with-consent.ts';
+import { signIn } from '../sign-in.ts';
 import { toShortHost } from '../link-view.ts';
 
 interface LinkFlags extends CredentialFlags {

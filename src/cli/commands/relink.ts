@@ -8,7 +8,8 @@ import { addCredentialFlags, chooseExpiry, readExpiry, type CredentialFlags } fr
 import { toShortHost } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
 import type { Session } from '../session.ts';
-import { recogniseWithConsent, signIn } from '../sign-in.ts';
+import { recogniseWithConsent } from '../recognise-with-consent.ts';
+import { signIn } from '../sign-in.ts';
 
 interface RelinkFlags extends CredentialFlags {
   readonly allowAccountChange?: boolean;
