@@ -1,8 +1,5 @@
-import { UsageError } from '../../errors.ts';
-import { readLinkSetting } from '../../git/link-setting.ts';
-import { parseRepositoryUrl } from '../../git/repository-url.ts';
-import { chooseLink, type Candidate } from '../../operations/choose-link.ts';
-import { readRepositoryList } from '../../store/repository-list.ts';
+import type { Candidate } from '../../operations/choose-link.ts';
+import { explainLink } from '../../operations/explain-link.ts';
 import { createCommand, type Cli } from '../program.ts';
 import { printTable, type Column } from '../table.ts';
 
@@ -19,27 +16,12 @@ export function registerExplain(cli: Cli): void {
     ['gitlink setup-git --local --link work', 'to choose one for the repository around'],
   ])
     .argument('<url>', 'the address of a repository, as in: git clone URL')
-    .action((url: string) =>
-      cli.run('explain', ({ context, output, reporter, runtime, styles, directories }) => {
-        const parsed = parseRepositoryUrl(url);
-        if (parsed === null || parsed.protocol === 'ssh') {
-          throw new UsageError(
-            'gitlink answers git for addresses that begin with https://, and this is none.',
-            {
-              hint: 'Give the address as in: git clone https://git.acme.dev/acme/api.git',
-            },
-          );
-        }
-        const { protocol, host, port, path, username, hasPassword } = parsed;
-        const place = { protocol, host: port === null ? host : `${host}:${port}`, path, username };
-        const { chosen, candidates, reason } = chooseLink(place, {
-          links: context.links.read().links,
-          listRepositories: (link) => readRepositoryList(directories.state, link.id),
-          readPreference: () => readLinkSetting(runtime),
-        });
+    .action((address: string) =>
+      cli.run('explain', ({ context, output, reporter, styles }) => {
+        const { url, hasPassword, chosen, candidates, reason } = explainLink(context, address);
         if (hasPassword) reporter.warn('The address holds a password, which git uses instead of asking.');
         output.document({
-          url: `${protocol}://${place.host}/${path}`,
+          url,
           chosen: chosen?.name ?? null,
           candidates: candidates.map((each) => ({
             link: each.link.name,

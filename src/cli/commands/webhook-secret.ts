@@ -1,9 +1,4 @@
-import { UnsupportedError } from '../../errors.ts';
-import { requireProvider } from '../../operations/link-faults.ts';
-import { readCurrentSecret, readPreviousSecret } from '../../operations/rotation-secret.ts';
-import type { Secret } from '../../secret.ts';
-import type { LinkRecord } from '../../store/link-schema.ts';
-import { recordUsage } from '../../store/usage-log.ts';
+import { handOutWebhookSecret } from '../../operations/hand-out-webhook-secret.ts';
 import { createCommand, type Cli } from '../program.ts';
 import { printSecret } from '../secret-output.ts';
 
@@ -23,33 +18,11 @@ export function registerWebhookSecret(cli: Cli): void {
     .option('--signing', 'in the form that the host signs deliveries with, where that is another (GitLab)')
     .action((name: string | undefined, flags: WebhookSecretFlags) =>
       cli.run('webhook-secret', async (session) => {
-        const { context } = session;
-        const link = await session.chooseLink(name);
-        const stored =
-          flags.previous === true
-            ? await readPreviousSecret(context, link)
-            : (await readCurrentSecret(context, link)).value;
-        const secret = flags.signing === true ? toSigningSecret(link, stored) : stored;
-        recordUsage(context.directories.state, {
-          linkId: link.id,
-          at: context.clock.now(),
-          by: 'webhook-secret',
-          path: null,
+        const secret = await handOutWebhookSecret(session.context, await session.chooseLink(name), {
+          isPrevious: flags.previous === true,
+          isForSigning: flags.signing === true,
         });
         printSecret(session, secret, { secret: secret.reveal() });
       }),
     );
-}
-
-/** @throws UnsupportedError where the host signs with the secret as it is, or not at all. */
-function toSigningSecret(link: LinkRecord, secret: Secret): Secret {
-  const provider = requireProvider(link);
-  const signing = provider.webhooks?.toSigningSecret?.(secret) ?? null;
-  if (signing !== null) return signing;
-  throw new UnsupportedError(
-    `${provider.displayName} signs with the secret as it is, or this one cannot sign.`,
-    {
-      hint: `Without --signing: gitlink webhook-secret ${link.name}`,
-    },
-  );
 }

@@ -1,0 +1,37 @@
+import { UsageError } from '../errors.ts';
+import { readLinkSetting } from '../git/link-setting.ts';
+import { parseRepositoryUrl } from '../git/repository-url.ts';
+import { readRepositoryList } from '../store/repository-list.ts';
+import { chooseLink, type LinkChoice } from './choose-link.ts';
+import type { OperationContext } from './context.ts';
+
+/** Which link git would get for an address, and why. */
+export interface LinkExplanation extends LinkChoice {
+  /** The address as git asks for it, without a user name or password. */
+  readonly url: string;
+  /** Whether the address holds a password or token, which git uses instead of asking. */
+  readonly hasPassword: boolean;
+}
+
+/**
+ * Chooses the link for an address as git's helper would, and keeps the reasons. No host is asked.
+ *
+ * @param url - As in `git clone URL`.
+ * @throws UsageError for an address that gitlink does not answer git for.
+ */
+export function explainLink(context: OperationContext, url: string): LinkExplanation {
+  const parsed = parseRepositoryUrl(url);
+  if (parsed === null || parsed.protocol === 'ssh') {
+    throw new UsageError('gitlink answers git for addresses that begin with https://, and this is none.', {
+      hint: 'Give the address as in: git clone https://git.acme.dev/acme/api.git',
+    });
+  }
+  const { protocol, host, port, path, username, hasPassword } = parsed;
+  const place = { protocol, host: port === null ? host : `${host}:${port}`, path, username };
+  const choice = chooseLink(place, {
+    links: context.links.read().links,
+    listRepositories: (link) => readRepositoryList(context.directories.state, link.id),
+    readPreference: () => readLinkSetting(context),
+  });
+  return { ...choice, url: `${protocol}://${place.host}/${path}`, hasPassword };
+}
