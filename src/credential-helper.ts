@@ -1,8 +1,8 @@
 import { readChunks } from './git/read-chunks.ts';
 import { createGitQuestion, replyToGit, type HelperSurroundings } from './operations/git-question.ts';
 import { findDirectories } from './runtime.ts';
-import { version } from './cli/version.ts';
 import { createTextSink } from './text-sink.ts';
+import { version } from './version.ts';
 
 /**
  * git's credential helper: a program of its own, because git starts it with every fetch. It loads nothing that

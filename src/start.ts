@@ -1,8 +1,8 @@
 import { tryQuickList } from './cli/quick-list.ts';
-import { version } from './cli/version.ts';
 import { enableOwnCompileCache } from './compile-cache.ts';
 import type { TextSink } from './runtime.ts';
 import { createTextSink } from './text-sink.ts';
+import { version } from './version.ts';
 
 /**
  * What starts first: it answers what scripts ask all the time before anything else is loaded.

@@ -14,7 +14,7 @@ import { findItemLengthLimit } from '../vault/keychain.ts';
 import { createPassphraseSource } from '../vault/passphrase-source.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { ContextOptions } from './create-context.ts';
-import { version } from './version.ts';
+import { version } from '../version.ts';
 
 const userAgent = `gitlink/${version}`;
 const keychainDeadlineMs = { withTerminal: 60_000, withoutTerminal: 3_000 };

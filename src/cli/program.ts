@@ -1,9 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodes, UsageError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
+import { version } from '../version.ts';
 import { registerList } from './commands/list.ts';
 import { openSession, type GlobalFlags, type Session } from './session.ts';
-import { version } from './version.ts';
 
 /** What a command file is given to register itself. */
 export interface Cli {

@@ -8,7 +8,7 @@ import {
   mintForGit,
   renewForGit,
 } from '../../operations/helper-renewal.ts';
-import { version } from '../version.ts';
+import { version } from '../../version.ts';
 import { createCommand, type Cli } from '../program.ts';
 
 export function registerCredential(cli: Cli): void {

@@ -1,4 +1,4 @@
-import packageFile from '../../package.json' with { type: 'json' };
+import packageFile from '../package.json' with { type: 'json' };
 
 /** gitlink's own version, from the package that it is part of. */
 export const { version } = packageFile;
