@@ -1,3 +1,4 @@
+import { toDisplayHost } from '../http/base-url.ts';
 import { join } from 'node:path';
 import { chooseHelperCommand } from '../git/helper-command.ts';
 import {
@@ -10,7 +11,6 @@ import {
 } from '../operations/configure-git.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { Session } from './session.ts';
-import { toShortHost } from './link-view.ts';
 
 /** What git shall call: the helper by its name where git finds it, else by its path. */
 export function chooseHelper({ runtime }: Session): string {
@@ -53,7 +53,7 @@ export async function offerGit(
   }
   const change = await planGitSetup(context, runtime, hosts, chooseHelper(session));
   await makeGitChange(session, change);
-  reporter.note(`git now asks gitlink for ${toShortHost(link.host)}.`);
+  reporter.note(`git now asks gitlink for ${toDisplayHost(link.host)}.`);
 }
 
 /** Gives git back what it had before `setup-git` for what a link alone answers, showing the change. */

@@ -24,7 +24,8 @@ export const linkColumns: readonly Column<LinkDocument>[] = [
   { header: 'STATE', cell: describeState, style: styleState, least: 12 },
 ];
 
-export function toShortHost(host: string): string {
+/** The quick start prints these columns, too, and `toDisplayHost` stands where more would be loaded. */
+function toShortHost(host: string): string {
   return host.replace(/^https:\/\//, '');
 }
 

@@ -1,4 +1,5 @@
 import { UsageError } from '../../errors.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
 import type { AppClient } from '../../operations/apps/open-app.ts';
 import { requireOAuth } from '../../operations/client-identity.ts';
 import { deleteRegistration, findClient, keepClient, removeClient } from '../../operations/clients.ts';
@@ -8,7 +9,6 @@ import type { ClientRecord, Storage } from '../../store/link-schema.ts';
 import { addGivenApp, createApp, toAppWebhook } from '../app-sign-in.ts';
 import { describeRegistration, registerByHand, registerByToken } from '../choose-client.ts';
 import { readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts';
-import { toShortHost } from '../link-view.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { assertConfirmed, chooseStorage, type Session } from '../session.ts';
 import { recogniseWithConsent } from '../recognise-with-consent.ts';
@@ -59,7 +59,7 @@ interface ClientDocument {
 const columns: readonly Column<ClientDocument>[] = [
   { header: 'CLIENT ID', cell: ({ clientId }) => clientId, least: 20 },
   { header: 'PROVIDER', cell: ({ provider }) => provider },
-  { header: 'HOST', cell: ({ host }) => toShortHost(host), least: 12 },
+  { header: 'HOST', cell: ({ host }) => toDisplayHost(host), least: 12 },
   { header: 'APP', cell: ({ app }) => app?.slug ?? '' },
   { header: 'SECRET', cell: ({ hasSecret }) => (hasSecret ? 'stored' : 'none') },
   { header: 'LINKS', cell: ({ links }) => links.join(', ') || 'none', least: 8 },
@@ -203,13 +203,13 @@ async function remove(session: Session, word: string | undefined, flags: ClientC
   const users = toDocument(session, client).links;
   const isAtHost = flags.atHost === true;
   const effect = isAtHost ? ', and end every sign-in that was made with it' : '';
-  await assertConfirmed(session, `Remove the client ${clientId} of ${toShortHost(host)}${effect}?`);
+  await assertConfirmed(session, `Remove the client ${clientId} of ${toDisplayHost(host)}${effect}?`);
   if (isAtHost) {
     const given = await readToken(session, flags);
     const token =
       given ?? (await prompter.askSecret('Paste a token that may delete clients', '--with-token'));
     await deleteRegistration(context, client, { token, caFile: flags.caFile ?? null });
-    reporter.note(`${toShortHost(host)} does not know ${clientId} any more.`);
+    reporter.note(`${toDisplayHost(host)} does not know ${clientId} any more.`);
     if (users.length > 0) {
       reporter.warn(
         `What was signed in with it is dead: ${users.join(', ')}. To remove: gitlink unlink ${users[0] ?? ''}`,
@@ -257,7 +257,7 @@ function readToken(session: Session, flags: ClientCommandFlags): ReturnType<type
 
 function report(session: Session, record: ClientRecord, what: string): void {
   const secret = record.secretItem === null ? '' : ` (secret in the ${record.storage})`;
-  session.reporter.note(`${what} the client ${record.clientId} at ${toShortHost(record.host)}${secret}.`);
+  session.reporter.note(`${what} the client ${record.clientId} at ${toDisplayHost(record.host)}${secret}.`);
   session.output.document({ client: toDocument(session, record) });
 }
 

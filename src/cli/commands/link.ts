@@ -1,4 +1,5 @@
 import { CancelledError, UsageError } from '../../errors.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
 import { isInstallation } from '../../operations/apps/open-app.ts';
 import { resumeLink } from '../../operations/apps/installations.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
@@ -29,7 +30,6 @@ import { collectList, createChoice, createCommand, type Cli } from '../program.t
 import { chooseStorage, type Session } from '../session.ts';
 import { recogniseWithConsent } from '../recognise-with-consent.ts';
 import { signIn } from '../sign-in.ts';
-import { toShortHost } from '../link-view.ts';
 
 interface LinkFlags extends CredentialFlags {
   readonly name?: string;
@@ -85,7 +85,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
   await (await context.openVault(storage)).check();
 
   const isKnown = records.links.some(
-    ({ host }) => host === place.address || toShortHost(host) === place.address,
+    ({ host }) => host === place.address || toDisplayHost(host) === place.address,
   );
   const question = {
     ...place,
@@ -130,7 +130,7 @@ async function link(session: Session, word: string | undefined, flags: LinkFlags
     });
   });
   reporter.note(
-    `Linked ${made.account.login ?? 'an unknown account'} at ${toShortHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
+    `Linked ${made.account.login ?? 'an unknown account'} at ${toDisplayHost(made.host)} as "${made.name}" (secret in the ${storage}).`,
   );
   if (made.status === 'pending' && made.account.id === null) {
     reporter.note(`To finish it then: gitlink link --resume ${made.name}`);

@@ -1,11 +1,11 @@
 import { exitCodes } from '../../errors.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
 import { relink } from '../../operations/relink.ts';
 import { findCredentialPage } from '../../operations/revoke-credential.ts';
 import type { LinkRecord, Restriction } from '../../store/link-schema.ts';
 import { addCredentialFlags, chooseExpiry, readExpiry, type CredentialFlags } from '../credential-flags.ts';
-import { toShortHost } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
 import type { Session } from '../session.ts';
 import { recogniseWithConsent } from '../recognise-with-consent.ts';
@@ -78,7 +78,7 @@ async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags
     }),
   );
   reporter.note(
-    `"${changed.name}" has a new credential of ${changed.account.login ?? 'an unknown account'} at ${toShortHost(changed.host)}.`,
+    `"${changed.name}" has a new credential of ${changed.account.login ?? 'an unknown account'} at ${toDisplayHost(changed.host)}.`,
   );
   if (oldCredential?.outcome === 'revoked') reporter.note('The old one was revoked.');
   if (oldCredential?.outcome === 'alreadyDead') reporter.note('The old one was dead already.');

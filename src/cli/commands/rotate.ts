@@ -1,4 +1,5 @@
 import { exitCodes, UnsupportedError } from '../../errors.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
 import { isInstallation, requireAppOf, requireApps } from '../../operations/apps/open-app.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { findLink } from '../../operations/find-link.ts';
@@ -6,7 +7,6 @@ import { requireProvider } from '../../operations/link-faults.ts';
 import { rotateLink, type LinkRotation } from '../../operations/rotate-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { readExpiry } from '../credential-flags.ts';
-import { toShortHost } from '../link-view.ts';
 import { openPage } from '../open-page.ts';
 import { createCommand, type Cli } from '../program.ts';
 import type { Session } from '../session.ts';
@@ -46,7 +46,7 @@ async function run(session: Session, name: string | undefined, flags: RotateFlag
     rotated.expiresAt === null
       ? ''
       : `, good until ${new Date(rotated.expiresAt).toISOString().slice(0, 10)}`;
-  reporter.note(`"${rotated.name}" has a new token at ${toShortHost(rotated.host)}${until}.`);
+  reporter.note(`"${rotated.name}" has a new token at ${toDisplayHost(rotated.host)}${until}.`);
   if (old === null) {
     reporter.note('It is a sign-in: its old access token ends by itself, if it has not ended already.');
   } else if (old.outcome === 'impossible' || old.outcome === 'failed') {
@@ -78,7 +78,7 @@ async function replaceByHand(
 ): Promise<number> {
   if (!session.prompter.canAsk) {
     throw new UnsupportedError(
-      `${toShortHost(link.host)} cannot rotate the token of "${link.name}": ${reason}.`,
+      `${toDisplayHost(link.host)} cannot rotate the token of "${link.name}": ${reason}.`,
       {
         hint: `Make a new one at ${pageUrl}, then: gitlink relink ${link.name} --with-token < FILE`,
       },

@@ -1,4 +1,5 @@
 import { NotFoundError, UsageError } from '../../errors.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
 import { unsetLinkSetting, writeLinkSetting } from '../../git/write-link-setting.ts';
 import {
   listConfiguredHosts,
@@ -7,7 +8,6 @@ import {
   planGitUndo,
 } from '../../operations/configure-git.ts';
 import { chooseHelper, makeGitChange } from '../git-setup.ts';
-import { toShortHost } from '../link-view.ts';
 import { createCommand, type Cli } from '../program.ts';
 import type { Session } from '../session.ts';
 
@@ -47,7 +47,7 @@ export function registerSetupGit(cli: Cli): void {
           session,
           await planGitSetup(context, runtime, hosts, chooseHelper(session)),
         );
-        const names = hosts.map(toShortHost).join(', ');
+        const names = hosts.map(toDisplayHost).join(', ');
         reporter.note(
           isChanged ? `git now asks gitlink for ${names}.` : `git already asks gitlink for ${names}.`,
         );
@@ -72,7 +72,7 @@ async function chooseForRepository(session: Session, flags: SetupGitFlags): Prom
   }
   const link = await session.chooseLink(flags.link);
   await writeLinkSetting(link.name, runtime);
-  reporter.note(`This repository now uses "${link.name}" for ${toShortHost(link.host)}.`);
+  reporter.note(`This repository now uses "${link.name}" for ${toDisplayHost(link.host)}.`);
   if (!listConfiguredHosts(context.links.read()).includes(link.host)) {
     reporter.note('git does not ask gitlink yet. To change that: gitlink setup-git');
   }

@@ -1,4 +1,5 @@
 import { exitCodes, UsageError } from '../../errors.ts';
+import { toDisplayHost } from '../../http/base-url.ts';
 import { readLastUsage } from '../../store/usage-log.ts';
 import { isInstallation } from '../../operations/apps/open-app.ts';
 import { findLink } from '../../operations/find-link.ts';
@@ -6,7 +7,6 @@ import { assertSameHost } from '../../operations/rotate-link.ts';
 import { planUnlink, unlink, type UnlinkStep } from '../../operations/unlink.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { undoGitFor } from '../git-setup.ts';
-import { toShortHost } from '../link-view.ts';
 import { openPage } from '../open-page.ts';
 import { createCommand, type Cli } from '../program.ts';
 import { assertConfirmed, type Session } from '../session.ts';
@@ -32,7 +32,7 @@ const words: Readonly<Record<UnlinkStep['what'], string>> = {
 };
 
 const columns: readonly Column<UnlinkStep>[] = [
-  { header: 'STEP', cell: ({ what, subject }) => `${words[what]} ${toShortHost(subject)}`, least: 30 },
+  { header: 'STEP', cell: ({ what, subject }) => `${words[what]} ${toDisplayHost(subject)}`, least: 30 },
   {
     header: 'STATE',
     cell: ({ state }) => state,
@@ -127,7 +127,7 @@ async function chooseRevocation(session: Session, link: LinkRecord, flags: Unlin
   if (link.credentialOrigin === 'obtained') return true;
   if (!session.prompter.canAsk || session.saysYes || flags.dryRun === true) return false;
   return session.prompter.confirm(
-    `Revoke the token at ${toShortHost(link.host)}, too? You made it yourself, so something else may use it.`,
+    `Revoke the token at ${toDisplayHost(link.host)}, too? You made it yourself, so something else may use it.`,
     false,
   );
 }
@@ -145,5 +145,5 @@ function describePlan(link: LinkRecord, plan: readonly UnlinkStep[]): string {
     ...(plan.some(({ what }) => what === 'git') ? ['undo the git setup'] : []),
     'delete the secret and the link',
   ];
-  return `Unlink "${link.name}" (${link.account.login ?? 'unknown account'} at ${toShortHost(link.host)}): ${parts.join(', ')}?`;
+  return `Unlink "${link.name}" (${link.account.login ?? 'unknown account'} at ${toDisplayHost(link.host)}): ${parts.join(', ')}?`;
 }
