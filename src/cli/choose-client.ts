@@ -2,6 +2,7 @@ import { UnsupportedError, UsageError } from '../errors.ts';
 import { readClientIdentity, requireOAuth, type SignInClient } from '../operations/client-identity.ts';
 import { nameRedirectUri } from '../operations/client-redirect.ts';
 import { createClient, listClientsOf } from '../operations/clients.ts';
+import { nameClientVariables } from '../operations/environment-link.ts';
 import type { RecognisedHost } from '../operations/recognise-host.ts';
 import type { Provider } from '../providers/provider.ts';
 import { Secret } from '../secret.ts';
@@ -63,8 +64,8 @@ async function readGivenClient(
   const secret = await readGivenSecret(session, 'client secret', places);
   if (clientId !== undefined) return { id: clientId, secret };
   if (secret !== null) throw new UsageError('A client secret needs --client-id, too.');
-  const prefix = `GITLINK_${id.toUpperCase().replaceAll('-', '_')}_CLIENT`;
-  const { [`${prefix}_ID`]: fromEnv, [`${prefix}_SECRET`]: secretFromEnv } = session.runtime.env;
+  const variables = nameClientVariables(id);
+  const { [variables.id]: fromEnv, [variables.secret]: secretFromEnv } = session.runtime.env;
   if (!fromEnv) return null;
   return { id: fromEnv, secret: secretFromEnv ? new Secret(secretFromEnv) : null };
 }

@@ -77,6 +77,15 @@ export function readEnvironmentLink(env: Environment, now: number): EnvironmentL
   return { link, client, secrets };
 }
 
+/** The variables that hold a client of a provider (design, section 5). */
+export function nameClientVariables(provider: Provider['id']): {
+  readonly id: string;
+  readonly secret: string;
+} {
+  const prefix = `GITLINK_${provider.toUpperCase().replaceAll('-', '_')}_CLIENT`;
+  return { id: `${prefix}_ID`, secret: `${prefix}_SECRET` };
+}
+
 interface GivenCredential {
   readonly method: LinkRecord['method'];
   readonly account: LinkRecord['account'];
@@ -89,9 +98,9 @@ function readCredential(env: Environment, provider: Provider): GivenCredential {
   const token = readSecret(env, 'GITLINK_TOKEN');
   if (token !== null) return readToken(env, provider, token);
   if (env['GITLINK_APP_ID']) return readApp(env, provider);
-  const prefix = `GITLINK_${provider.id.toUpperCase().replaceAll('-', '_')}_CLIENT`;
-  const { [`${prefix}_ID`]: clientId } = env;
-  const secret = readSecret(env, `${prefix}_SECRET`);
+  const variables = nameClientVariables(provider.id);
+  const { [variables.id]: clientId } = env;
+  const secret = readSecret(env, variables.secret);
   if (provider.oauth?.clientCredentials && clientId && secret !== null) {
     if (!env['GITLINK_TENANT']) throw missing('GITLINK_TENANT', 'a program signs in to its own directory');
     return {
@@ -105,7 +114,9 @@ function readCredential(env: Environment, provider: Provider): GivenCredential {
   const ways = [
     'GITLINK_TOKEN',
     ...(provider.apps ? ['GITLINK_APP_ID with GITLINK_APP_PRIVATE_KEY and GITLINK_APP_INSTALLATION'] : []),
-    ...(provider.oauth?.clientCredentials ? [`GITLINK_TENANT with ${prefix}_ID and ${prefix}_SECRET`] : []),
+    ...(provider.oauth?.clientCredentials
+      ? [`GITLINK_TENANT with ${variables.id} and ${variables.secret}`]
+      : []),
   ];
   throw new UsageError('GITLINK_PROVIDER is set, and there is no credential beside it.', {
     hint: `Set ${ways.join(', or ')}; each secret may be in a file that NAME_FILE names.`,
