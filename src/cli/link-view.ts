@@ -44,7 +44,7 @@ export function describeState({ status, statusReason }: LinkDocument): string {
   return statusReason === null ? status : `${status} (${statusReason})`;
 }
 
-export function styleState({ status }: LinkDocument, styles: Styles): (text: string) => string {
+function styleState({ status }: LinkDocument, styles: Styles): (text: string) => string {
   switch (status) {
     case 'ok':
       return styles.good;

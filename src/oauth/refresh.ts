@@ -71,7 +71,7 @@ export async function refreshTokens(
 }
 
 /** Says what an answer to a refresh means. */
-export function judgeRefresh(
+function judgeRefresh(
   host: string,
   spent: readonly SpentAnswer[],
   current: TokenSet,

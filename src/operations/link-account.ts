@@ -28,7 +28,7 @@ export function assertFreeName(records: Records, name: string): void {
 }
 
 /** `gitea`, else `gitea-<login>`, else with a number. */
-export function chooseName(records: Records, provider: string, login: string | null): string {
+function chooseName(records: Records, provider: string, login: string | null): string {
   const taken = new Set(records.links.map((link) => link.name));
   const suffix = (login ?? '')
     .toLowerCase()

@@ -54,7 +54,7 @@ export function toPlaceKey(place: WebhookPlace): string {
   return place.level === 'repository' ? `repository:${place.repository.id}` : `namespace:${place.namespace}`;
 }
 
-export function toPlaceLabel(place: WebhookPlace): string {
+function toPlaceLabel(place: WebhookPlace): string {
   return place.level === 'repository' ? place.repository.fullName : place.namespace;
 }
 

@@ -40,7 +40,7 @@ export async function runReceiverCommand(
 }
 
 /** The command of `--on-secret` failed. */
-export class ReceiverError extends InternalError {
+class ReceiverError extends InternalError {
   constructor(phase: ReceiverPhase, ending: string) {
     super(`The --on-secret command ${ending} (GITLINK_PHASE=${phase}).`, {
       hint:
@@ -64,7 +64,7 @@ export function withoutEnvironmentLink(
 }
 
 /** What a child may see of the environment: gitlink's own secrets are not among it. */
-export function withoutSecrets(
+function withoutSecrets(
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string | undefined> {
   const secretNames = /^GITLINK_(?:TOKEN|PASSPHRASE|APP_PRIVATE_KEY|.*_CLIENT_SECRET)$/;

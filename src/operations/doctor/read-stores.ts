@@ -28,7 +28,7 @@ export const storeWords: Readonly<Record<Storage, string>> = {
 };
 
 /** The items of a link that the records name. */
-export function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
+function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
   const items = [credentialItem, webhook?.secretItem, webhook?.nextSecretItem];
   return items.filter((item) => item != null);
 }

@@ -6,7 +6,7 @@ export const classicKind = 'personal-access-token';
 /** A token with permissions for repositories of one owner. */
 export const fineGrainedKind = 'fine-grained-token';
 /** Of before 2021, without a prefix; nobody can tell whether a person or a program made it. */
-export const legacyKind = 'legacy-token';
+const legacyKind = 'legacy-token';
 /** A sign-in's token that another program obtained and a person pasted: gitlink cannot renew it. */
 export const pastedSignInKind = 'oauth-token';
 
