@@ -1,6 +1,8 @@
 import { getProvider } from '../../providers/registry.ts';
 import type { ClientRecord, LinkRecord, Records } from '../../store/link-schema.ts';
+import { isInstallation } from '../apps/open-app.ts';
 import { describeLinks } from '../describe-links.ts';
+import { findNextStep } from '../next-step.ts';
 import { findOwnWebhooks } from '../remove-webhooks.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
 import { count, quote, sound, type Check, type Doctor } from './check.ts';
@@ -12,15 +14,13 @@ export function checkLinks({ context, records }: Doctor, stores: StoreReadings):
   if (records === null) return [];
   const states = new Map(describeLinks(context, records.links).map(({ id, status }) => [id, status]));
   const checks = records.links.flatMap((link) => {
-    if (link.status === 'unlinking') {
-      const detail = `"${link.name}" is being unlinked; a step was left`;
-      return [{ name, state: 'warning', detail, fix: `gitlink unlink ${link.name}` } satisfies Check];
-    }
+    const state = judgeState(link, states.get(link.id) ?? link.status);
+    // What an unlinking that was stopped has removed already is not missing.
+    if (link.status === 'unlinking') return state ? [state] : [];
     // A credential that a stopped rotation has left is another check's finding, and may be the one that works.
     if (isLeft(link, records, stores)) return [];
-    const missing = findMissing(link, records, stores);
-    const state = missing ?? judgeState(link, states.get(link.id) ?? link.status);
-    return [...(state ? [state] : []), ...findUnfinished(link)];
+    const fault = findMissing(link, records, stores) ?? state;
+    return [...(fault ? [fault] : []), ...findUnfinished(link)];
   });
   return checks.length > 0
     ? checks
@@ -47,12 +47,12 @@ function findMissing(link: LinkRecord, records: Records, stores: StoreReadings):
   // A store that does not answer says nothing about what it holds.
   if (store.fault !== null) return null;
   const secret = store.secrets.get(link.credentialItem);
-  if (!secret)
-    return error(
-      `the secret of "${link.name}" is not in the ${place} any more`,
-      `gitlink relink ${link.name}`,
-    );
-  if (tryUnpackCredential(secret) === null) {
+  // That of an installation is nothing but tokens which its app's key makes anew.
+  if (!secret && !isInstallation(link)) {
+    const detail = `the secret of "${link.name}" is not in the ${place} any more`;
+    return error(detail, `gitlink relink ${link.name}`);
+  }
+  if (secret && tryUnpackCredential(secret) === null) {
     return error(`the secret of "${link.name}" is damaged`, `gitlink relink ${link.name}`);
   }
   const { webhook } = link;
@@ -65,47 +65,35 @@ function findMissing(link: LinkRecord, records: Records, stores: StoreReadings):
 }
 
 /** What an earlier check of the host has found, or the calendar says. */
-function judgeState({ name: link, statusReason }: LinkRecord, status: LinkRecord['status']): Check | null {
+function judgeState(link: LinkRecord, status: LinkRecord['status']): Check | null {
+  const finding = findings[status];
+  if (finding === null) return null;
+  const { name, statusReason } = link;
   const reason = statusReason === null ? '' : ` (${statusReason})`;
-  switch (status) {
-    case 'expired':
-    case 'revoked':
-    case 'secretMissing':
-      return {
-        name: 'links',
-        state: 'error',
-        detail: `"${link}" is ${words[status]}${reason}`,
-        fix: `gitlink relink ${link}`,
-      };
-    case 'insufficient':
-    case 'suspended':
-      return {
-        name: 'links',
-        state: 'warning',
-        detail: `"${link}" is ${status}${reason}`,
-        fix: `gitlink list --check`,
-      };
-    case 'pending':
-      return {
-        name: 'links',
-        state: 'warning',
-        detail: `"${link}" waits for somebody at the host${reason}`,
-        fix: `gitlink link --resume ${link}`,
-      };
-    case 'unchecked':
-    case 'ok':
-    case 'expiring':
-    case 'unreachable':
-    case 'unlinking':
-      return null;
-  }
+  const fix = findNextStep({ ...link, status }) ?? 'gitlink list --check';
+  return { name: 'links', state: finding.state, detail: `"${name}" ${finding.words}${reason}`, fix };
 }
 
-const words = {
-  expired: 'expired',
-  revoked: 'refused by its host',
-  secretMissing: 'without its secret',
-} as const;
+interface Finding {
+  readonly state: Check['state'];
+  /** What follows the link's name. */
+  readonly words: string;
+}
+
+/** What is to be said of a link by its status; null where nothing is, or another check says it. */
+const findings: Readonly<Record<LinkRecord['status'], Finding | null>> = {
+  expired: { state: 'error', words: 'is expired' },
+  revoked: { state: 'error', words: 'is refused by its host' },
+  secretMissing: { state: 'error', words: 'is without its secret' },
+  insufficient: { state: 'warning', words: 'is insufficient' },
+  suspended: { state: 'warning', words: 'is suspended' },
+  pending: { state: 'warning', words: 'waits for somebody at the host' },
+  unlinking: { state: 'warning', words: 'is being unlinked; a step was left' },
+  unchecked: null,
+  ok: null,
+  expiring: null,
+  unreachable: null,
+};
 
 function findUnfinished(link: LinkRecord): Check[] {
   if (link.rotationBegunAt === null || link.status === 'revoked') return [];

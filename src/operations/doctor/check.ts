@@ -10,7 +10,10 @@ export interface Check {
   readonly state: CheckState;
   /** A sentence without a full stop. */
   readonly detail: string;
-  /** The exact line that mends it; null where nothing is to be mended. */
+  /**
+   * The exact line that mends it, after what somebody has to do at the host first, if anything; null where nothing is
+   * to be mended.
+   */
   readonly fix: string | null;
   /** Mends it without a risk of losing anything, and says what was done; absent where that is for a person. */
   readonly mend?: () => Promise<string>;
