@@ -6,6 +6,7 @@ import { createTransport } from '../http/transport.ts';
 import type { OAuthNetwork } from '../oauth/oauth-client.ts';
 import type { HostClientRequest } from '../operations/context.ts';
 import { createBudgetFile } from '../store/budget-file.ts';
+import { toVaultPath } from '../store/file-names.ts';
 import type { WithLock } from '../store/process-lock.ts';
 import { createVaultFile } from '../store/vault-file.ts';
 import { createFileVault } from '../vault/file-vault.ts';
@@ -49,7 +50,7 @@ export function openFileVault(
   withLock: WithLock,
 ): Vault {
   return createFileVault({
-    file: createVaultFile(join(directories.config, 'secrets.vault')),
+    file: createVaultFile(toVaultPath(directories.config)),
     withLock: (work) => withLock('secrets', work),
     passphrase: createPassphraseSource({
       env: runtime.env,

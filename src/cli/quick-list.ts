@@ -1,10 +1,9 @@
-import { join } from 'node:path';
 import { toLinkDocument } from '../operations/link-document.ts';
 import type { TextSink } from '../runtime.ts';
 import { findDirectories } from '../runtime.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { currentFormat } from '../store/migrations.ts';
-import { readPrivateFile } from '../store/private-files.ts';
+import { readPlainRecords } from '../store/plain-records.ts';
 import { readLastUsage } from '../store/usage-log.ts';
 import { linkColumns } from './link-view.ts';
 import { createOutput } from './output.ts';
@@ -25,7 +24,7 @@ export function tryQuickList(
   if (!isPlain || env['GITLINK_PROVIDER'] || stdout.isTTY) return false;
   try {
     const directories = findDirectories(env, process.platform);
-    const records = readPlainRecords(join(directories.config, 'links.json'));
+    const records = readLinks(directories.config);
     if (records === null || records.length === 0) return false;
     // Their webhook is that of their app, which stands elsewhere in the records.
     if (argv.length === 2 && records.some(({ method }) => method === 'app')) return false;
@@ -57,15 +56,13 @@ export function tryQuickList(
 }
 
 /** @returns null for records that are not as gitlink writes them. */
-function readPlainRecords(path: string): readonly LinkRecord[] | null {
-  const bytes = readPrivateFile(path);
-  const text = bytes === null ? 'null' : new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  const records = JSON.parse(text) as {
-    readonly version?: unknown;
-    readonly links?: unknown;
-  } | null;
-  if (records?.version !== currentFormat.version || !Array.isArray(records.links)) return null;
-  return records.links.every(isPlainLink) ? records.links : null;
+function readLinks(configDirectory: string): readonly LinkRecord[] | null {
+  const records = readPlainRecords(configDirectory, (bytes) =>
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes),
+  );
+  return records?.version === currentFormat.version && records.links.every(isPlainLink)
+    ? records.links
+    : null;
 }
 
 function isPlainLink(link: unknown): link is LinkRecord {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { StorageError, type GitlinkError } from '../errors.ts';
 import { toPrintable } from '../printable.ts';
 import type { Directories } from '../runtime.ts';
@@ -6,7 +5,7 @@ import type { Secret } from '../secret.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import { currentFormat } from '../store/migrations.ts';
 import { readLinkSetting } from '../git/link-setting.ts';
-import { readPrivateFile } from '../store/private-files.ts';
+import { readPlainRecords } from '../store/plain-records.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
 import { recordUsage } from '../store/usage-log.ts';
 import { endByForce } from '../vault/forced-end.ts';
@@ -156,18 +155,10 @@ function isExpected(error: unknown): error is GitlinkError {
 
 /** As plain JSON: gitlink wrote the file, and checking it again would cost more than reading it. */
 function readRecords(configDirectory: string): Pick<Records, 'links' | 'passphraseFile'> {
-  const bytes = readPrivateFile(join(configDirectory, 'links.json'));
-  if (bytes === null) return { links: [], passphraseFile: null };
-  let records: Partial<Records> | null;
-  try {
-    records = JSON.parse(bytes.toString('utf8')) as Partial<Records> | null;
-  } catch {
-    records = null;
-  }
-  const version = records?.version ?? 0;
+  const { version = 0, links, passphraseFile = null } = readPlainRecords(configDirectory) ?? {};
   // An older format lacks only what a missing value stands for.
-  if (records && version >= 1 && version <= currentFormat.version && Array.isArray(records.links)) {
-    return { links: records.links, passphraseFile: records.passphraseFile ?? null };
+  if (links && version >= 1 && version <= currentFormat.version) {
+    return { links: links as LinkRecord[], passphraseFile };
   }
   throw new StorageError('the records of links cannot be read; run: gitlink list');
 }

@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import { systemClock, systemRandom, type Directories } from '../runtime.ts';
 import type { Secret } from '../secret.ts';
+import { toVaultPath } from '../store/file-names.ts';
 import { createLinkStore } from '../store/link-store.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { createProcessLocks, type WithLock } from '../store/process-lock.ts';
@@ -31,7 +31,7 @@ export function openFileVault(
   withLock: WithLock,
 ): Vault {
   return createFileVault({
-    file: createVaultFile(join(directories.config, 'secrets.vault')),
+    file: createVaultFile(toVaultPath(directories.config)),
     withLock: (work) => withLock('secrets', work),
     passphrase: createPassphraseSource({ env, passphraseFile: passphraseFile ?? undefined }),
     random: systemRandom,

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { StorageError } from '../errors.ts';
+import { toRecordsPath } from './file-names.ts';
 import { emptyRecords, recordsSchema, type Records } from './link-schema.ts';
 import { currentFormat, judgeFormat, migrate, type RecordsFormat } from './migrations.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
@@ -30,12 +31,11 @@ export interface LinkStoreOptions {
   readonly format?: RecordsFormat;
 }
 
-const fileName = 'links.json';
 const keptBackups = 3;
 
 export function createLinkStore(options: LinkStoreOptions): LinkStore {
   const { configDirectory, withLock, format = currentFormat } = options;
-  const path = join(configDirectory, fileName);
+  const path = toRecordsPath(configDirectory);
 
   function read(): Records {
     const bytes = readPrivateFile(path);
@@ -51,7 +51,7 @@ export function createLinkStore(options: LinkStoreOptions): LinkStore {
       const after = decide(before);
       if (after === before) return Promise.resolve(before);
       if (bytes !== null && current?.migratedFrom !== undefined) {
-        backUp(configDirectory, bytes, current.migratedFrom, options.now());
+        backUp(path, bytes, current.migratedFrom, options.now());
       }
       if (bytes !== null) writePrivateFile(`${path}.previous`, bytes);
       const records: Records = { ...after, version: format.version };
@@ -118,9 +118,10 @@ function damaged(path: string): StorageError {
   return new StorageError(`${path} is damaged, so gitlink leaves it alone; nothing was changed.`, { hint });
 }
 
-function backUp(directory: string, bytes: Buffer, version: number, now: number): void {
+function backUp(path: string, bytes: Buffer, version: number, now: number): void {
+  const directory = dirname(path);
   const date = new Date(now).toISOString().replace(/[-:]/g, '').slice(0, 15);
-  writePrivateFile(join(directory, `${fileName}.v${version}.${date}`), bytes);
+  writePrivateFile(`${path}.v${version}.${date}`, bytes);
   const backups = readdirSync(directory)
     .filter((name) => /^links\.json\.v\d+\.\d{8}T\d{6}$/.test(name))
     .sort((a, b) => a.slice(-15).localeCompare(b.slice(-15)));

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { environmentId } from './environment-records.ts';
+import { toLinkPath } from './file-names.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
 /** A repository that a link reached when it was listed last. */
@@ -16,7 +16,7 @@ export interface ListedRepository {
  * copy of what the host said, so one that cannot be read counts as none.
  */
 export function readRepositoryList(stateDirectory: string, linkId: string): readonly ListedRepository[] {
-  const bytes = readPrivateFile(toPath(stateDirectory, linkId));
+  const bytes = readPrivateFile(toLinkPath(stateDirectory, 'repositories.json', linkId));
   if (bytes === null) return [];
   try {
     const { version, repositories } = JSON.parse(bytes.toString('utf8')) as Partial<StoredList>;
@@ -41,7 +41,7 @@ export function writeRepositoryList(
   ensurePrivateDirectory(stateDirectory);
   const rows = repositories.map(({ id, fullName, project }) => [id, fullName, project] as const);
   writePrivateFile(
-    toPath(stateDirectory, linkId),
+    toLinkPath(stateDirectory, 'repositories.json', linkId),
     JSON.stringify({ version: 1, repositories: rows } satisfies StoredList),
   );
 }
@@ -55,14 +55,10 @@ export function addToRepositoryList(stateDirectory: string, linkId: string, adde
 }
 
 export function removeRepositoryList(stateDirectory: string, linkId: string): void {
-  rmSync(toPath(stateDirectory, linkId), { force: true });
+  rmSync(toLinkPath(stateDirectory, 'repositories.json', linkId), { force: true });
 }
 
 interface StoredList {
   readonly version: 1;
   readonly repositories: readonly (readonly [id: string, fullName: string, project: string | null])[];
-}
-
-function toPath(stateDirectory: string, linkId: string): string {
-  return join(stateDirectory, `repositories-${linkId}.json`);
 }

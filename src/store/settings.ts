@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import * as v from 'valibot';
 import { StorageError, UsageError } from '../errors.ts';
+import { toSettingsPath } from './file-names.ts';
 import { ensurePrivateDirectory, readPrivateFile } from './private-files.ts';
 
 /** The preferences, each with the form of its value and what it is when it is not set. */
@@ -45,7 +45,7 @@ export interface Settings {
  * @throws StorageError when the file is damaged; it is left alone.
  */
 export async function openSettings(configDirectory: string): Promise<Settings> {
-  const path = join(configDirectory, 'settings.json');
+  const path = toSettingsPath(configDirectory);
   const stored = hasSettings(path) ? await openStored(configDirectory) : null;
   return {
     get: (name) => stored?.get(name) ?? null,
@@ -61,7 +61,7 @@ export async function openSettings(configDirectory: string): Promise<Settings> {
 /** Like {@link openSettings}, making the file where there is none. */
 export async function openSettingsForChange(configDirectory: string): Promise<Settings> {
   ensurePrivateDirectory(configDirectory);
-  const path = join(configDirectory, 'settings.json');
+  const path = toSettingsPath(configDirectory);
   if (!hasSettings(path)) (await openStored(configDirectory)).clear();
   return openSettings(configDirectory);
 }

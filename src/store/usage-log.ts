@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { environmentId } from './environment-records.ts';
+import { toUsagePath } from './file-names.ts';
 import { lastMoment } from './moment.ts';
 import {
   appendPrivateFile,
@@ -27,7 +27,7 @@ const sizeLimitBytes = 256 * 1024;
 export function recordUsage(stateDirectory: string, entry: UsageEntry): void {
   if (entry.linkId === environmentId) return;
   ensurePrivateDirectory(stateDirectory);
-  const path = join(stateDirectory, 'usage.jsonl');
+  const path = toUsagePath(stateDirectory);
   // The line end comes first, so that a line that a crash cut short does not swallow this one.
   appendPrivateFile(path, `\n${JSON.stringify(entry)}`, { durable: false });
   if (statSync(path).size > sizeLimitBytes) keepNewerHalf(path);
@@ -36,7 +36,7 @@ export function recordUsage(stateDirectory: string, entry: UsageEntry): void {
 /** The newest hand-out of each link. */
 export function readLastUsage(stateDirectory: string): ReadonlyMap<string, UsageEntry> {
   const newest = new Map<string, UsageEntry>();
-  const content = readPrivateFile(join(stateDirectory, 'usage.jsonl'))?.toString('utf8') ?? '';
+  const content = readPrivateFile(toUsagePath(stateDirectory))?.toString('utf8') ?? '';
   for (const line of content.split('\n')) {
     const entry = parseEntry(line);
     if (entry && (newest.get(entry.linkId)?.at ?? 0) <= entry.at) newest.set(entry.linkId, entry);

@@ -1,8 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { constants, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { StorageError } from '../errors.ts';
 import { environmentId } from './environment-records.ts';
+import { toLinkPath } from './file-names.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
 /** What gitlink knows of its webhook at one place: which hook, and which secret it has. Never the secret. */
@@ -45,7 +45,8 @@ export interface WebhookLedger {
 /** Reads a link's webhooks without opening the journal for writing. */
 export function readWebhookLedger(stateDirectory: string, linkId: string): ReadonlyMap<string, LedgerEntry> {
   const entries = new Map<string, LedgerEntry>();
-  const content = readPrivateFile(toPath(stateDirectory, linkId))?.toString('utf8') ?? '';
+  const content =
+    readPrivateFile(toLinkPath(stateDirectory, 'webhooks.jsonl', linkId))?.toString('utf8') ?? '';
   for (const line of content.split('\n')) {
     const entry = parseLine(line);
     if (entry) entries.set(entry.place, entry);
@@ -55,7 +56,7 @@ export function readWebhookLedger(stateDirectory: string, linkId: string): Reado
 
 /** Forgets a link's webhooks. */
 export function removeWebhookLedger(stateDirectory: string, linkId: string): void {
-  rmSync(toPath(stateDirectory, linkId), { force: true });
+  rmSync(toLinkPath(stateDirectory, 'webhooks.jsonl', linkId), { force: true });
 }
 
 /**
@@ -66,7 +67,7 @@ export function removeWebhookLedger(stateDirectory: string, linkId: string): voi
 export async function openWebhookLedger(stateDirectory: string, linkId: string): Promise<WebhookLedger> {
   if (linkId === environmentId) return createMemoryLedger();
   ensurePrivateDirectory(stateDirectory);
-  const path = toPath(stateDirectory, linkId);
+  const path = toLinkPath(stateDirectory, 'webhooks.jsonl', linkId);
   const entries = new Map(readWebhookLedger(stateDirectory, linkId));
   // A line that a crash cut short must not swallow the next one.
   compact(path, entries);
@@ -130,10 +131,6 @@ function createFlusher(handle: FileHandle, path: string): (line: string) => Prom
 
 function compact(path: string, entries: ReadonlyMap<string, LedgerEntry>): void {
   writePrivateFile(path, [...entries.values()].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
-}
-
-function toPath(stateDirectory: string, linkId: string): string {
-  return join(stateDirectory, `webhooks-${linkId}.jsonl`);
 }
 
 function parseLine(line: string): LedgerEntry | null {

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { environmentId } from './environment-records.ts';
+import { toLinkPath } from './file-names.ts';
 import { appendPrivateFile, ensurePrivateDirectory, readPrivateFile } from './private-files.ts';
 
 /** A webhook as a host describes it, free of secrets. */
@@ -54,7 +54,7 @@ export function openWebhookReadings(
 ): WebhookReadings {
   if (linkId === environmentId) return { take: () => null, record: () => {} };
   ensurePrivateDirectory(stateDirectory);
-  const path = toPath(stateDirectory, linkId);
+  const path = toLinkPath(stateDirectory, 'webhook-readings.jsonl', linkId);
   const [head = '', ...lines] = readPrivateFile(path)?.toString('utf8').split('\n') ?? [];
   /** By place, and read when they are asked for: thousands of them in pieces would take ten times as much memory. */
   const readings = new Map<string, string>();
@@ -83,11 +83,7 @@ export function openWebhookReadings(
 
 /** Forgets what was read: a run has come to its end, or changes what the readings tell. */
 export function removeWebhookReadings(stateDirectory: string, linkId: string): void {
-  rmSync(toPath(stateDirectory, linkId), { force: true });
-}
-
-function toPath(stateDirectory: string, linkId: string): string {
-  return join(stateDirectory, `webhook-readings-${linkId}.jsonl`);
+  rmSync(toLinkPath(stateDirectory, 'webhook-readings.jsonl', linkId), { force: true });
 }
 
 /** It stands first in a line. */

@@ -264,6 +264,18 @@ const breakages: readonly Breakage[] = [
     isMendedByFix: true,
   },
   {
+    title: 'what a webhook run has read for a link that is gone',
+    name: 'leftover-files',
+    state: 'warning',
+    detail: /webhook-readings-[0-9a-f-]+\.jsonl belongs to a link that is gone/,
+    seed: ({ sandbox }) => {
+      const name = 'webhook-readings-00000000-0000-4000-8000-000000000000.jsonl';
+      writeFileSync(join(sandbox.stateDirectory, name), '', { mode: 0o600 });
+      age(join(sandbox.stateDirectory, name));
+    },
+    isMendedByFix: true,
+  },
+  {
     title: 'a secret that is gone',
     name: 'links',
     state: 'error',

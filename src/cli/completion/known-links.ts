@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { toPrintable } from '../../printable.ts';
 import { findDirectories } from '../../runtime.ts';
-import { readPrivateFile } from '../../store/private-files.ts';
+import { readPlainRecords } from '../../store/plain-records.ts';
 import type { KnownLink } from './suggest.ts';
 
 /** Only names that gitlink gives are suggested: a shell puts them on the command line as they are. */
@@ -19,9 +18,7 @@ export function listKnownLinks(
   const environment = env['GITLINK_PROVIDER'] ? [{ name: 'env', about: 'from the environment' }] : [];
   try {
     const { config } = findDirectories(env, platform, configDirectory ?? undefined);
-    const text = readPrivateFile(join(config, 'links.json'))?.toString('utf8') ?? '{}';
-    const { links } = JSON.parse(text) as { readonly links?: unknown };
-    return [...environment, ...(Array.isArray(links) ? links.flatMap(toKnownLink) : [])];
+    return [...environment, ...(readPlainRecords(config)?.links.flatMap(toKnownLink) ?? [])];
   } catch {
     return environment;
   }

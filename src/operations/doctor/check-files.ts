@@ -2,6 +2,7 @@ import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, type Stats } fro
 import { join } from 'node:path';
 import { GitlinkError } from '../../errors.ts';
 import type { Directories } from '../../runtime.ts';
+import { isUnfinished, readLinkIdOf, toRecordsPath, toSettingsPath } from '../../store/file-names.ts';
 import type { Records } from '../../store/link-schema.ts';
 import { currentFormat } from '../../store/migrations.ts';
 import { readPrivateFile } from '../../store/private-files.ts';
@@ -108,7 +109,7 @@ export function checkRecords(
     return { records, checks: [sound(name, detail)] };
   } catch (error) {
     if (!(error instanceof GitlinkError)) throw error;
-    const path = join(context.directories.config, 'links.json');
+    const path = toRecordsPath(context.directories.config);
     if (isRefused(path, modes)) return { records: null, checks: [] };
     return {
       records: null,
@@ -150,7 +151,7 @@ export async function checkSettings({ context }: Doctor, modes: readonly Check[]
     return [sound(name, 'the preferences are readable')];
   } catch (error) {
     if (!(error instanceof GitlinkError)) throw error;
-    const path = join(context.directories.config, 'settings.json');
+    const path = toSettingsPath(context.directories.config);
     if (isRefused(path, modes)) return [];
     const word = quote(path);
     return [{ name, state: 'error', detail: toDetail(error), fix: `mv ${word} ${word}.damaged` }];
@@ -165,16 +166,14 @@ export function checkLeftoverFiles({ context, records }: Doctor): Promise<readon
   const isOld = ({ status }: Found): boolean => now - status.mtimeMs > leftoverAgeMs;
   const unfinished = [...new Set([config, state])]
     .flatMap(list)
-    .filter((file) => isTemporary(file.name) && isOld(file));
+    .filter((file) => isUnfinished(file.name) && isOld(file));
   const known = new Set([...(records?.links ?? []), ...(records?.clients ?? [])].map(({ id }) => id));
   const forsaken =
     records === null
       ? []
       : list(state).filter((file) => {
-          const id = /^(?:webhooks|repositories|lock-webhooks|lock-credential)-([0-9a-f-]{36})\./.exec(
-            file.name,
-          )?.[1];
-          return id !== undefined && !known.has(id) && isOld(file);
+          const id = readLinkIdOf(file.name);
+          return id !== null && !known.has(id) && isOld(file);
         });
   const toCheck = (file: Found, detail: string): Check => ({
     name,
@@ -191,15 +190,6 @@ export function checkLeftoverFiles({ context, records }: Doctor): Promise<readon
     ...forsaken.map((file) => toCheck(file, 'belongs to a link that is gone')),
   ];
   return Promise.resolve(checks.length > 0 ? checks : [sound(name, 'none')]);
-}
-
-/** Names that `store/` gives to what is not finished: its own files, the lock id, and those of the library `conf`. */
-function isTemporary(name: string): boolean {
-  return (
-    /^\..+\.\d+\.[0-9a-z]+\.tmp$/.test(name) ||
-    /^lock-id\.[0-9a-f]{16}$/.test(name) ||
-    /\.tmp-\d{10,}\w*$/.test(name)
-  );
 }
 
 const lockPatienceMs = 1_000;

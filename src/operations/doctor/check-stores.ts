@@ -1,11 +1,12 @@
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import { GitlinkError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
+import { toVaultPath } from '../../store/file-names.ts';
 import { connectSessionBus, findSessionBusSocket } from '../../vault/session-bus.ts';
 import { VaultError } from '../../vault/vault.ts';
 import { toDetail } from './check-files.ts';
 import { count, quote, sound, type Check, type Doctor } from './check.ts';
-import { findVaultFile, listNamedItems, type StoreReadings } from './read-stores.ts';
+import { listNamedItems, type StoreReadings } from './read-stores.ts';
 
 const busDeadlineMs = 3_000;
 
@@ -106,7 +107,7 @@ export function checkEncryptedFile({ context, records }: Doctor, { file }: Store
   if (passphrase.some(({ state }) => state === 'error')) return passphrase;
   if (fault === null)
     return [...passphrase, sound(name, `opens; it holds ${count(items?.length ?? 0, 'secret')}`)];
-  const path = quote(findVaultFile(context));
+  const path = quote(toVaultPath(context.directories.config));
   const isDamaged = fault instanceof VaultError && fault.fault === 'damaged';
   const fix = isDamaged ? `mv ${path} ${path}.damaged` : 'export GITLINK_PASSPHRASE_FILE=FILE';
   const after = isDamaged ? '; once it is out of the way, relink its links' : '';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { GitlinkError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
+import { toVaultPath } from '../../store/file-names.ts';
 import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
 import { listClientItems } from '../apps/keep-app.ts';
 import type { OperationContext } from '../context.ts';
@@ -41,18 +41,13 @@ export function listNamedItems(records: Records, storage: Storage): readonly str
   ];
 }
 
-/** The path of the encrypted file. */
-export function findVaultFile({ directories }: OperationContext): string {
-  return join(directories.config, 'secrets.vault');
-}
-
 /** Reads all that the records name, from all stores at once. */
 export async function readStores({ context, records }: Doctor): Promise<StoreReadings> {
   const isFileUsual = await prefersFile(context);
   const read = async (storage: Storage): Promise<StoreReading> => {
     const named = records === null ? [] : listNamedItems(records, storage);
     const intents = (records?.intents ?? []).filter((intent) => intent.storage === storage);
-    const isThere = storage === 'file' && existsSync(findVaultFile(context));
+    const isThere = storage === 'file' && existsSync(toVaultPath(context.directories.config));
     // What the records would name is not known where they cannot be read.
     const isUsual = storage === 'keychain' && records !== null && !isFileUsual && !isInEnvironment(records);
     const isNeeded = named.length > 0 || (records !== null && isThere) || isUsual;
