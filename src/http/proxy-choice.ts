@@ -1,4 +1,4 @@
-import { UsageError } from '../errors.ts';
+import { UsageError, type ErrorDetails } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import { isLoopbackHost } from './base-url.ts';
 
@@ -14,11 +14,21 @@ export interface ProxyChoice {
   readonly authorization: Secret | null;
 }
 
+/** A variable does not name a proxy in a way that can be understood. */
+export class ProxyError extends UsageError {
+  readonly variable: string;
+
+  constructor(variable: string, message: string, details: ErrorDetails = {}) {
+    super(message, details);
+    this.variable = variable;
+  }
+}
+
 /**
  * Chooses the proxy for an address as curl does: `HTTPS_PROXY` or `HTTP_PROXY` by the address's scheme, else
  * `ALL_PROXY`, unless `NO_PROXY` names the host. Lower-case names win. This machine is always reached directly.
  *
- * @throws UsageError naming the variable, never its value, for a proxy that cannot be understood.
+ * @throws ProxyError naming the variable, never its value, for a proxy that cannot be understood.
  * @see https://everything.curl.dev/usingcurl/proxies/env.html
  */
 export function chooseProxy(url: URL, env: Environment): ProxyChoice | null {
@@ -44,7 +54,7 @@ function parseProxy(name: string, value: string): ProxyChoice {
   const text = value.includes('://') ? value : `http://${value}`;
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
-    throw new UsageError(`The variable ${name} does not hold the address of an http or https proxy.`, {
+    throw new ProxyError(name, `The variable ${name} does not hold the address of an http or https proxy.`, {
       hint: `Set ${name} to something like http://proxy.example.com:3128.`,
     });
   }
@@ -63,7 +73,8 @@ function toAuthorization(name: string, { username, password }: URL): Secret {
     if (password !== '') new Secret(decodeURIComponent(password));
     return new Secret(`Basic ${Buffer.from(pair, 'utf8').toString('base64')}`);
   } catch {
-    throw new UsageError(
+    throw new ProxyError(
+      name,
       `The user name or password in the variable ${name} is not percent-encoded correctly.`,
     );
   }

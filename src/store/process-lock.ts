@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, renameSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { InternalError, StorageError } from '../errors.ts';
+import { InternalError, StorageError, type ErrorDetails } from '../errors.ts';
 import type { Clock, Random } from '../runtime.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
@@ -11,6 +11,17 @@ import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './pri
  * @param waitLimitMs - How long to wait for another holder, in milliseconds, where its work may take longer.
  */
 export type WithLock = <T>(name: string, work: () => Promise<T>, waitLimitMs?: number) => Promise<T>;
+
+/** Another process has kept a lock for the whole wait. */
+export class LockError extends StorageError {
+  /** The process that holds it; null where that is not known. */
+  readonly holderPid: number | null;
+
+  constructor(message: string, details: ErrorDetails & { readonly holderPid: number | null }) {
+    super(message, details);
+    this.holderPid = details.holderPid;
+  }
+}
 
 export interface ProcessLockOptions {
   readonly stateDirectory: string;
@@ -32,7 +43,7 @@ export interface ProcessLockOptions {
  *
  * The network module is loaded with the first lock, because commands that only read start faster without it.
  *
- * @returns a function that throws StorageError when the lock stays taken for the whole wait.
+ * @returns a function that throws {@link LockError} when the lock stays taken for the whole wait.
  */
 export function createProcessLocks(options: ProcessLockOptions): WithLock {
   return async (name, work, waitLimitMs = options.waitLimitMs) => {
@@ -188,11 +199,14 @@ function tryFile(path: string): Promise<Release | null> {
   }
 }
 
-function busy(name: string, holderPath: string, waitLimitMs: number): StorageError {
+function busy(name: string, holderPath: string, waitLimitMs: number): LockError {
   const [pid, ...command] = (readPrivateFile(holderPath)?.toString('utf8') ?? '').trim().split(' ');
   const holder = pid ? `process ${pid} (gitlink ${command.join(' ')})` : 'another gitlink';
-  return new StorageError(
+  return new LockError(
     `${holder} has held gitlink's ${name} lock for ${Math.round(waitLimitMs / 1000)} seconds.`,
-    { hint: pid ? `Wait for it, or look at it with: ps -p ${pid}` : 'Wait for it and try again.' },
+    {
+      hint: pid ? `Wait for it, or look at it with: ps -p ${pid}` : 'Wait for it and try again.',
+      holderPid: pid && /^\d+$/.test(pid) ? Number(pid) : null,
+    },
   );
 }

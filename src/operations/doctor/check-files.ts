@@ -1,13 +1,14 @@
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { GitlinkError } from '../../errors.ts';
+import { GitlinkError, StorageError } from '../../errors.ts';
 import type { Directories } from '../../runtime.ts';
 import { isUnfinished, readLinkIdOf, toRecordsPath, toSettingsPath } from '../../store/file-names.ts';
 import type { Records } from '../../store/link-schema.ts';
 import { currentFormat } from '../../store/migrations.ts';
 import { readPrivateFile } from '../../store/private-files.ts';
+import { LockError } from '../../store/process-lock.ts';
 import type { OperationContext } from '../context.ts';
-import { leftoverAgeMs, mendingLine, quote, sound, type Check, type Doctor } from './check.ts';
+import { leftoverAgeMs, mendingLine, quote, sound, toDetail, type Check, type Doctor } from './check.ts';
 
 const groupAndWorld = 0o077;
 
@@ -31,20 +32,18 @@ export function checkModes({ config, state }: Directories, platform: NodeJS.Plat
 
 function judgeFile(name: string, path: string, status: Stats): Check[] {
   const word = quote(path);
+  const error = (fault: string, fix: string): Check[] => [
+    { name, state: 'error', detail: `${path} ${fault}`, fix, path },
+  ];
   if (status.isSymbolicLink()) {
     const fix = `cp --remove-destination "$(readlink -f ${word})" ${word}`;
-    return [
-      { name, state: 'error', detail: `${path} is a symbolic link, which gitlink does not follow`, fix },
-    ];
+    return error('is a symbolic link, which gitlink does not follow', fix);
   }
   if (status.uid !== process.geteuid?.()) {
-    return [
-      { name, state: 'error', detail: `${path} belongs to another user`, fix: `sudo chown $(id -u) ${word}` },
-    ];
+    return error('belongs to another user', `sudo chown $(id -u) ${word}`);
   }
   if (status.isFile() && status.nlink > 1) {
-    const fix = `cp ${word} ${word}.copy && mv ${word}.copy ${word}`;
-    return [{ name, state: 'error', detail: `${path} has a second name (hard link)`, fix }];
+    return error('has a second name (hard link)', `cp ${word} ${word}.copy && mv ${word}.copy ${word}`);
   }
   if ((status.mode & groupAndWorld) === 0) return [];
   const mode = status.isDirectory() ? 0o700 : 0o600;
@@ -55,6 +54,7 @@ function judgeFile(name: string, path: string, status: Stats): Check[] {
       state: 'warning',
       detail: `other users may enter or read ${path} (mode ${isOpen})`,
       fix: `chmod ${mode.toString(8)} ${word}`,
+      path,
       mend: () => {
         chmodSync(path, mode);
         return Promise.resolve(`closed ${path} to other users`);
@@ -120,7 +120,7 @@ export function checkRecords(
 
 /** Whether a file cannot be read for what it is, whatever it holds. */
 function isRefused(path: string, modes: readonly Check[]): boolean {
-  return modes.some(({ state, detail }) => state === 'error' && detail.startsWith(`${path} `));
+  return modes.some((check) => check.state === 'error' && check.path === path);
 }
 
 function findRecordsFix(path: string): string {
@@ -206,14 +206,9 @@ export async function checkLocks({ context }: Doctor): Promise<readonly Check[]>
     await context.withLock('links', () => Promise.resolve(), lockPatienceMs);
     return [sound(name, `free; they hold ${scope}`)];
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code !== 'storage') throw error;
-    const pid = /process (\d+)/.exec(error.message)?.[1];
-    const fix = pid === undefined ? mendingLine : `kill ${pid}`;
+    if (!(error instanceof StorageError)) throw error;
+    const pid = error instanceof LockError ? error.holderPid : null;
+    const fix = pid === null ? mendingLine : `kill ${pid}`;
     return [{ name, state: 'warning', detail: toDetail(error), fix }];
   }
-}
-
-/** An error's sentence as a detail. */
-export function toDetail({ message }: GitlinkError): string {
-  return message.replace(/\.$/, '');
 }

@@ -1,15 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { GitlinkError } from '../../errors.ts';
 import { readConfigFile } from '../../git/config-file.ts';
 import { planCredentialSetup } from '../../git/credential-config.ts';
 import { listRemotes } from '../../git/remotes.ts';
 import { runGit } from '../../git/run-git.ts';
-import { redact } from '../../redaction.ts';
 import { listConfiguredHosts, planGitSetup, planGitUndo } from '../configure-git.ts';
-import { toDetail } from './check-files.ts';
-import { count, quote, sound, type Check, type Doctor } from './check.ts';
+import { quote, sound, toDetail, type Check, type Doctor } from './check.ts';
 
 /** The first git that hands a helper the path of a repository and obeys an empty `helper` (git-config(1)). */
 const oldestGit = [2, 9] as const;
@@ -128,40 +123,4 @@ export async function checkRemotes({ context }: Doctor): Promise<readonly Check[
     if (error instanceof GitlinkError && error.code !== 'cancelled') return [];
     throw error;
   }
-}
-
-/** Files in which git and its friends keep credentials in clear text. */
-const clearTextFiles = [
-  '.git-credentials',
-  '.config/git/credentials',
-  '.netrc',
-  '.gitconfig',
-  '.config/git/config',
-  '.config/gh/hosts.yml',
-  '.config/glab-cli/config.yml',
-] as const;
-
-/** Credentials that lie about in clear text, by line; they are never shown. */
-export async function checkClearText({ context }: Doctor): Promise<readonly Check[]> {
-  const name = 'clear-text';
-  const home = context.env['HOME'] || homedir();
-  const checks = await Promise.all(
-    clearTextFiles.map(async (file): Promise<Check[]> => {
-      const path = join(home, file);
-      const text = await readFile(path, 'utf8').catch(() => '');
-      const lines = text.split('\n').flatMap((line, index) => (holdsSecret(line) ? [index + 1] : []));
-      if (lines.length === 0 || text.length > 1_000_000) return [];
-      const where = `line${lines.length === 1 ? '' : 's'} ${lines.slice(0, 5).join(', ')}${lines.length > 5 ? ' …' : ''}`;
-      const detail = `${path} holds ${count(lines.length, 'credential')} in clear text (${where})`;
-      const fix = `sed -i ${quote(lines.map((line) => `${line}d`).join(';'))} ${quote(path)}`;
-      return [{ name, state: 'warning', detail, fix }];
-    }),
-  );
-  const found = checks.flat();
-  return found.length > 0 ? found : [sound(name, 'no credential in the files of git, gh and glab')];
-}
-
-function holdsSecret(line: string): boolean {
-  if (/^\s*#/.test(line)) return false;
-  return redact(line) !== line || /\bpassword\s+\S{4,}/.test(line);
 }

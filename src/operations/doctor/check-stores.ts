@@ -4,8 +4,7 @@ import { findExecutable } from '../../git/find-executable.ts';
 import { toVaultPath } from '../../store/file-names.ts';
 import { connectSessionBus, findSessionBusSocket } from '../../vault/session-bus.ts';
 import { VaultError } from '../../vault/vault.ts';
-import { toDetail } from './check-files.ts';
-import { count, quote, sound, type Check, type Doctor } from './check.ts';
+import { count, quote, sound, toDetail, type Check, type Doctor } from './check.ts';
 import { listNamedItems, type StoreReadings } from './read-stores.ts';
 
 const busDeadlineMs = 3_000;

@@ -4,14 +4,13 @@ import { GitlinkError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
 import type { HostClient } from '../../http/host-client.ts';
-import { chooseProxy } from '../../http/proxy-choice.ts';
+import { chooseProxy, ProxyError } from '../../http/proxy-choice.ts';
 import { findBrowserObstacle } from '../../oauth/open-browser.ts';
 import { getProvider } from '../../providers/registry.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { withDeadline } from '../deadline.ts';
 import { openAnonymous } from '../open-anonymous.ts';
-import { toDetail } from './check-files.ts';
-import { quote, sound, type Check, type Doctor } from './check.ts';
+import { quote, sound, toDetail, type Check, type Doctor } from './check.ts';
 
 const hostDeadlineMs = 5_000;
 /** Above this, tokens are refreshed too late and a host may refuse what is signed with a time. */
@@ -63,10 +62,10 @@ export function checkProxy({ context, records }: Doctor): Promise<readonly Check
       const proxy = chooseProxy(new URL(address), env);
       if (proxy && hosts.includes(address)) ways.push(`${toDisplayHost(address)} through ${proxy.name}`);
     } catch (error) {
-      if (!(error instanceof GitlinkError)) throw error;
-      const variable = /variable (\w+)/.exec(error.message)?.[1] ?? 'HTTPS_PROXY';
-      if (checks.some(({ fix }) => fix === `unset ${variable}`)) continue;
-      checks.push({ name, state: 'error', detail: toDetail(error), fix: `unset ${variable}` });
+      if (!(error instanceof ProxyError)) throw error;
+      const fix = `unset ${error.variable}`;
+      if (checks.some((check) => check.fix === fix)) continue;
+      checks.push({ name, state: 'error', detail: toDetail(error), fix });
     }
   }
   const variable = env['no_proxy'] ? 'no_proxy' : 'NO_PROXY';

@@ -1,3 +1,4 @@
+import type { GitlinkError } from '../../errors.ts';
 import type { Records } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 
@@ -15,6 +16,8 @@ export interface Check {
    * to be mended.
    */
   readonly fix: string | null;
+  /** The file or folder that it is about, where it is about one. */
+  readonly path?: string;
   /** Mends it without a risk of losing anything, and says what was done; absent where that is for a person. */
   readonly mend?: () => Promise<string>;
 }
@@ -36,6 +39,11 @@ export const leftoverAgeMs = 10 * 60 * 1000;
 
 export function sound(name: string, detail: string): Check {
   return { name, state: 'ok', detail, fix: null };
+}
+
+/** An error's sentence as a detail. */
+export function toDetail({ message }: GitlinkError): string {
+  return message.replace(/\.$/, '');
 }
 
 /** A word for a shell: as it is where that is safe, else in single quotes. */

@@ -1,7 +1,8 @@
 import { GitlinkError } from '../../errors.ts';
 import type { OperationContext } from '../context.ts';
-import { checkGit, checkClearText, checkRemotes } from './check-git.ts';
+import { checkClearText } from './check-clear-text.ts';
 import { checkLeftoverFiles, checkLocks, checkModes, checkRecords, checkSettings } from './check-files.ts';
+import { checkGit, checkRemotes } from './check-git.ts';
 import { checkLeftoverSecrets } from './check-leftovers.ts';
 import { checkClients, checkLinks, checkWebhookRuns } from './check-links.ts';
 import { checkEncryptedFile, checkKeychain, checkSessionBus } from './check-stores.ts';
