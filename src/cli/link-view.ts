@@ -4,12 +4,14 @@ import type { Styles } from './styles.ts';
 
 /** The columns of `list`. */
 export const linkColumns: readonly Column<LinkDocument>[] = [
-  { header: 'NAME', cell: ({ name }) => name, least: 10 },
+  // It is what a person types, so that it is cut last.
+  { header: 'NAME', cell: ({ name }) => name, least: 24 },
   // A long name would leave no room for the others.
   {
     header: 'PROVIDER',
     cell: ({ flavour, provider }) => (flavour.length > 12 ? provider : flavour),
     least: 12,
+    isDispensable: true,
   },
   // Links of two organizations at one host look alike but for that.
   {

@@ -12,7 +12,7 @@ export interface Column<Row> {
   readonly style?: (row: Row, styles: Styles) => (text: string) => string;
   /** The least width before other columns must give way, in characters. */
   readonly least?: number;
-  /** Left out where the terminal is too narrow for the least of all columns. */
+  /** Left out where the terminal is too narrow for the least of all columns, the last such column first. */
   readonly isDispensable?: true;
 }
 
@@ -77,9 +77,10 @@ function fitColumns<Row>(
   const gaps = gap.length * (widths.length - 1);
   const least = columns.map((column) => Math.max(column.least ?? 4, measure(column.header)));
   const needed = widths.reduce((sum, width, index) => sum + Math.min(width, least[index] ?? 0), gaps);
-  if (needed > available && columns.some(({ isDispensable }) => isDispensable)) {
-    const indispensable = columns.filter(({ isDispensable }) => !isDispensable);
-    return fitColumns(indispensable, rows, available);
+  const dispensable = columns.filter(({ isDispensable }) => isDispensable).at(-1);
+  if (needed > available && dispensable !== undefined) {
+    const others = columns.filter((column) => column !== dispensable);
+    return fitColumns(others, rows, available);
   }
   const total = (): number => widths.reduce((sum, width) => sum + width, gaps);
   while (total() > available) {
