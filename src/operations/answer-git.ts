@@ -12,7 +12,7 @@ import type { ListedRepository } from '../store/repository-list.ts';
 import { chooseLink, listUnsure } from './choose-link.ts';
 import { findRepositoryName } from './git-place.ts';
 import { isRefreshDue } from '../oauth/token-set.ts';
-import { installationKind } from '../providers/provider.ts';
+import { isInstallation } from './is-installation.ts';
 import { findKeptToken } from './minted-tokens.ts';
 import { toMintedCredential, unpackCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -89,8 +89,7 @@ async function get(question: GitQuestion, request: CredentialRequest): Promise<G
     return refuse(`the token of "${link.name}" ended on ${date}; run: gitlink relink ${link.name}`);
   }
   const item = await question.readItem(link);
-  const isInstallation = link.credentialKind === installationKind;
-  if (item === null && !isInstallation)
+  if (item === null && !isInstallation(link))
     return refuse(`the secret of "${link.name}" is gone; run: gitlink relink ${link.name}`);
   const access = gitAccesses[link.provider];
   if (!access) return refuse(`this version does not have the provider ${link.provider}`);
@@ -140,7 +139,7 @@ async function getMinted(
   { kind, minted = [] }: StoredCredential,
   { path }: CredentialRequest,
 ): Promise<UsableCredential> {
-  const repository = kind === installationKind ? findRepositoryName(link, path) : null;
+  const repository = isInstallation(link) ? findRepositoryName(link, path) : null;
   const found = findKeptToken(minted, repository, question.now());
   if (found) {
     return { credential: { kind, token: found.token, signIn: null }, expiresAt: found.expiresAt };

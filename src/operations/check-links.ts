@@ -4,7 +4,7 @@ import type { Identity } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
-import { isInstallation } from './apps/open-app.ts';
+import { isInstallation } from './is-installation.ts';
 import { checkInstallation } from './apps/check-installation.ts';
 import { withDeadline } from './deadline.ts';
 import { openLinkWith } from './host-access.ts';

@@ -6,7 +6,7 @@ import { recordUsage, type UsageEntry } from '../store/usage-log.ts';
 import { isAllowed } from './git-place.ts';
 import type { OperationContext } from './context.ts';
 import { createSource } from './credential-source.ts';
-import { isInstallation } from './apps/open-app.ts';
+import { isInstallation } from './is-installation.ts';
 import { endMintedToken, mintOnce } from './apps/mint-token.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
 import { assertPlainPath } from './restriction.ts';

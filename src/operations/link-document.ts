@@ -1,5 +1,5 @@
-import { installationKind } from '../providers/provider.ts';
 import type { LinkRecord, LinkStatus } from '../store/link-schema.ts';
+import { isInstallation } from './is-installation.ts';
 
 /** A link as `--json` shows it. A closed list: nothing reaches the output that is not named here. */
 export interface LinkDocument {
@@ -79,9 +79,9 @@ export function toLinkDocument(link: LinkRecord, lastUsedAt: number | null, now:
 const places: ReadonlySet<string> = new Set(['installation', 'workspace', 'project', 'repository', 'group']);
 
 function toEnforcement(link: LinkRecord): LinkDocument['enforcement'] {
-  const { credentialKind, method, account, restriction } = link;
+  const { account, restriction } = link;
   // Each token that leaves gitlink is minted for one repository.
-  if (credentialKind === installationKind && method === 'app') return 'provider';
+  if (isInstallation(link)) return 'provider';
   if (restriction.mode === 'restricted' && !isWithin(account, restriction)) return 'local';
   return places.has(account.kind) ? 'provider' : 'none';
 }

@@ -1,6 +1,7 @@
 import { installationKind } from '../providers/provider.ts';
 import type { Secret } from '../secret.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
+import { isInstallation } from './is-installation.ts';
 import { secretMissing } from './link-faults.ts';
 import { toMintedCredential, unpackCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -12,6 +13,6 @@ import { toMintedCredential, unpackCredential, type StoredCredential } from './s
  */
 export function readStored(link: LinkRecord, item: Secret | undefined): StoredCredential {
   if (item) return unpackCredential(item);
-  if (link.credentialKind === installationKind) return toMintedCredential(installationKind, []);
+  if (isInstallation(link)) return toMintedCredential(installationKind, []);
   throw secretMissing(link);
 }

@@ -2,7 +2,7 @@ import { GitlinkError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
-import { isInstallation } from './apps/open-app.ts';
+import { isInstallation } from './is-installation.ts';
 import type { OperationContext } from './context.ts';
 import { assertClientKept, keepSignInClient } from './clients.ts';
 import { openLink, openLinkWith } from './host-access.ts';

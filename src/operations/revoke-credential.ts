@@ -3,7 +3,7 @@ import type { OAuthSupport } from '../providers/oauth-support.ts';
 import { signInKind, type HostAccess, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
-import { isInstallation } from './apps/open-app.ts';
+import { isInstallation } from './is-installation.ts';
 import { endMintedToken } from './apps/mint-token.ts';
 import type { OperationContext } from './context.ts';
 import type { KeptToken } from './minted-tokens.ts';

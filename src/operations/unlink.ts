@@ -4,7 +4,7 @@ import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
 import { removeWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
-import { isInstallation } from './apps/open-app.ts';
+import { isInstallation } from './is-installation.ts';
 import { isEveryTokenRefused, listLeftOfApp, uninstallApp } from './apps/leave-app.ts';
 import { removeWebhookReadings } from '../store/webhook-readings.ts';
 import { listLastHosts } from './configure-git.ts';

@@ -10,7 +10,7 @@ import {
   type NewToken,
 } from '../simulators/github/token-state.ts';
 import { renameRepository, smallWorld } from '../simulators/github/world.ts';
-import { askHelper, readLinks, runForSecret, toRequest } from '../support/ask-git.ts';
+import { askHelper, changeLinks, readLinks, runForSecret, toRequest } from '../support/ask-git.ts';
 import { createGithubSandbox, createLinkedGithub, startGithub } from '../support/linked-github.ts';
 import type { Run, Sandbox } from '../support/sandbox.ts';
 
@@ -260,6 +260,26 @@ describe('the end of a token', () => {
     expect(found.said).toContain('github: gitlink relink github');
     token.revoked = false;
     expect(await check({ sandbox })).toMatchObject({ exitCode: 0, status: 'ok' });
+  });
+});
+
+describe('the token of an installation that a person pasted is a token, and no link of an App', () => {
+  test('once its secret is gone, that is what is said, with the way back', async () => {
+    const place = await setUp();
+    const { github, sandbox } = place;
+    const run = await link(place, makeForeign(github).ghs().secret);
+    expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+    changeLinks(sandbox, ([only]) => [{ ...only, credentialItem: 'credential.gone.1' }]);
+    const repos = await sandbox.run(['repos']);
+    expect(repos, repos.stderr).toMatchObject({ exitCode: 8, stdout: '' });
+    expect(repos.stderr).toContain('The secret of "github" is no longer in the file.');
+    expect(repos.stderr).toContain('gitlink relink github');
+    const request = toRequest(`${github.url}/acme/api.git`);
+    expect(await askHelper(sandbox, 'git-credential-gitlink', 'get', request)).toMatchObject({
+      exitCode: 0,
+      stdout: '',
+      stderr: 'gitlink: the secret of "github" is gone; run: gitlink relink github\n',
+    });
   });
 });
 

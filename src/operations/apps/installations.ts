@@ -6,9 +6,10 @@ import type { LinkRecord, Records } from '../../store/link-schema.ts';
 import { updateLink } from '../change-link.ts';
 import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
+import { isInstallation } from '../is-installation.ts';
 import { toMintedCredential } from '../stored-credential.ts';
 import type { VerifiedCredential } from '../verify-credential.ts';
-import { isInstallation, openAppOf, type AppClient, type OpenApp } from './open-app.ts';
+import { openAppOf, type AppClient, type OpenApp } from './open-app.ts';
 
 /** What is there before a person goes to the page where the app is installed. */
 export interface KnownInstallations {

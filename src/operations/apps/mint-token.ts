@@ -4,6 +4,7 @@ import type { Secret } from '../../secret.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { getLink } from '../find-link.ts';
+import { isInstallation } from '../is-installation.ts';
 import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
 import { dropToken, dropTokensFor, findKeptToken, keepToken, type KeptToken } from '../minted-tokens.ts';
@@ -12,7 +13,7 @@ import { packCredential, toMintedCredential, unpackCredential } from '../stored-
 import type { CredentialSource } from '../credential-source.ts';
 import type { StoredCredential } from '../stored-credential.ts';
 import { renewServiceToken } from './service-token.ts';
-import { isInstallation, openAppOf, requireApps, type AppContext, type OpenApp } from './open-app.ts';
+import { openAppOf, requireApps, type AppContext, type OpenApp } from './open-app.ts';
 
 /** What minting needs of its surroundings: a part of every command's, and all that git's helper has. */
 export type MintContext = AppContext & Pick<OperationContext, 'signal' | 'withLock' | 'openNetwork'>;

@@ -1,12 +1,15 @@
 import { NotFoundError, StorageError, UnsupportedError } from '../../errors.ts';
 import type { AppAccess, AppIdentity, AppSupport } from '../../providers/app-support.ts';
-import { installationKind, type HostDescription, type Provider } from '../../providers/provider.ts';
+import type { HostDescription, Provider } from '../../providers/provider.ts';
 import type { AppRecord, ClientRecord, LinkRecord, Records, WebhookTarget } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { findClientOf } from '../client-identity.ts';
 import { describeHost } from '../describe-host.ts';
+import { isInstallation } from '../is-installation.ts';
 import { requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
+
+export { isInstallation };
 
 /** What acting as an app needs of its surroundings. */
 export type AppContext = Pick<OperationContext, 'clock' | 'links' | 'openVault' | 'openHostClient'>;
@@ -19,14 +22,6 @@ export interface OpenApp {
   readonly client: AppClient;
   readonly support: AppSupport;
   readonly access: AppAccess;
-}
-
-/** Whether a link is an installation of an app, or waits to be one. A token of one that a person pasted is a token. */
-export function isInstallation({
-  credentialKind,
-  method,
-}: Pick<LinkRecord, 'credentialKind' | 'method'>): boolean {
-  return credentialKind === installationKind && method === 'app';
 }
 
 /** @throws UnsupportedError for a provider that has no apps. */
