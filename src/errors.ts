@@ -115,6 +115,9 @@ export class CancelledError extends GitlinkError {
   }
 }
 
+/** The command was stopped after what it makes was kept: that stands, and only what comes after it was not done. */
+export class StoppedLateError extends CancelledError {}
+
 /** Whether a host refused a credential. */
 export function isAuthError(error: unknown): error is GitlinkError {
   return error instanceof GitlinkError && error.code === 'auth';

@@ -1,4 +1,4 @@
-import { GitlinkError, UsageError } from '../errors.ts';
+import { CancelledError, GitlinkError, StoppedLateError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
@@ -50,6 +50,7 @@ export interface FailedRevocation {
  * renews the old one meanwhile.
  *
  * @throws UsageError when the new credential acts as another account, unless that is allowed.
+ * @throws StoppedLateError when the command was stopped while the old one was being ended: the link has the new one.
  */
 export async function relink(
   context: OperationContext,
@@ -153,10 +154,20 @@ async function replace(
   const oldCredential = request.revokeOld && !isSame ? await revokeOld(context, link, old, client) : null;
   await dropQuietly(context, link, replacedItem);
   if (link.host !== description.host) removeRepositoryList(context.directories.state, link.id);
+  if (oldCredential === 'stopped') {
+    const page = findCredentialPage(requireProvider(link), link);
+    context.reporter.warn(
+      `Stopped on the way. "${link.name}" has its new credential; the old one may still work. Delete it at ${page}`,
+    );
+    throw new StoppedLateError();
+  }
   return { link: getLink(records, link.id), oldCredential };
 }
 
-/** The link has its new credential by now; the old secret is named by an intention until it can be removed. */
+/**
+ * The link has its new credential by now; the old secret is named by an intention until it can be removed. That
+ * stopping the command keeps it from being removed is told, too: nothing else is left to do.
+ */
 async function dropQuietly(context: OperationContext, { storage }: LinkRecord, item: string): Promise<void> {
   try {
     await dropSecrets(context, storage, [item], (before) => before);
@@ -176,13 +187,17 @@ async function bringToLife(context: OperationContext, link: LinkRecord): Promise
   }
 }
 
-/** The link works by now, so that a host that does not answer is told and not thrown. */
+/**
+ * The link works by now, so that a host that does not answer is told and not thrown.
+ *
+ * @returns `stopped` where the command was, so that nobody knows whether the host has ended it.
+ */
 async function revokeOld(
   context: OperationContext,
   link: LinkRecord,
   old: StoredCredential | null,
   client: string | null,
-): Promise<Revocation | FailedRevocation | null> {
+): Promise<Revocation | FailedRevocation | 'stopped' | null> {
   const provider = requireProvider(link);
   const pageUrl = findCredentialPage(provider, link);
   if (!old) return { outcome: 'failed', reason: `it is no longer in the ${link.storage}.`, pageUrl };
@@ -195,6 +210,7 @@ async function revokeOld(
     const { access } = await openLinkWith(context, link, old);
     return (await provider.revoke?.(access)) ?? null;
   } catch (error) {
+    if (error instanceof CancelledError) return 'stopped';
     if (!(error instanceof GitlinkError)) throw error;
     return { outcome: 'failed', reason: error.message, pageUrl };
   }

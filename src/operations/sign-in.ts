@@ -1,4 +1,4 @@
-import { GitlinkError, InternalError, UnsupportedError } from '../errors.ts';
+import { GitlinkError, InternalError, StoppedLateError, UnsupportedError } from '../errors.ts';
 import { signInByBrowser, type BrowserSignIn } from '../oauth/authorization-code.ts';
 import { signInByDevice, type DeviceSignIn } from '../oauth/device-flow.ts';
 import type { OAuthClient } from '../oauth/oauth-client.ts';
@@ -20,6 +20,9 @@ export interface SignInRequest {
   readonly scopes: readonly string[];
   readonly caFile: string | null;
 }
+
+/** What came of keeping a sign-in. One that is kept is told to the browser as such, also when the rest was stopped. */
+type Kept<T> = { readonly value: T } | { readonly stopped: StoppedLateError };
 
 /** How the person and their browser are reached. */
 export type BrowserHooks = Pick<BrowserSignIn, 'openBrowser' | 'onWaiting' | 'askForRedirect' | 'timeoutMs'>;
@@ -48,6 +51,7 @@ export async function assertSignInOffered(
  *
  * @param keep - Makes the link. The browser hears of success only after it.
  * @returns what `keep` made.
+ * @throws what `keep` throws; the sign-in is ended at the host then, except for a StoppedLateError.
  */
 export async function signInWithBrowser<T>(
   context: OperationContext,
@@ -56,7 +60,7 @@ export async function signInWithBrowser<T>(
   keep: (verified: VerifiedCredential) => Promise<T>,
 ): Promise<T> {
   const { support, client, network, scope } = await prepare(context, request);
-  let made: { readonly value: T } | null = null;
+  let kept: Kept<T> | null = null;
   await signInByBrowser({
     ...hooks,
     client,
@@ -67,10 +71,10 @@ export async function signInWithBrowser<T>(
     timeoutHint: explainTimeout(support, request.client),
     random: context.random,
     store: async (tokens) => {
-      made = { value: await settle(context, request, tokens, keep) };
+      kept = await settle(context, request, tokens, keep);
     },
   });
-  return take(made);
+  return take(kept);
 }
 
 /** The same by a code that the person enters in a browser anywhere. */
@@ -85,7 +89,7 @@ export async function signInWithCode<T>(
   const { host } = request.description;
   const { device } = support.toEndpoints(request.description);
   if (device === null) throw new InternalError(`${request.provider.displayName} does not sign in by a code.`);
-  let made: { readonly value: T } | null = null;
+  let kept: Kept<T> | null = null;
   await signInByDevice({
     client,
     network,
@@ -94,10 +98,10 @@ export async function signInWithCode<T>(
     verificationOrigins: support.verificationOrigins?.(host) ?? [new URL(host).origin],
     show,
     store: async (tokens) => {
-      made = { value: await settle(context, request, tokens, keep) };
+      kept = await settle(context, request, tokens, keep);
     },
   });
-  return take(made);
+  return take(kept);
 }
 
 function withoutSecret(client: OAuthClient): OAuthClient {
@@ -132,7 +136,7 @@ async function settle<T>(
   request: SignInRequest,
   tokens: TokenSet,
   keep: (verified: VerifiedCredential) => Promise<T>,
-): Promise<T> {
+): Promise<Kept<T>> {
   const { provider, description, client, caFile } = request;
   if (isClockWrong(tokens)) {
     context.reporter.warn(
@@ -141,8 +145,10 @@ async function settle<T>(
   }
   try {
     const credential = toStoredCredential(tokens);
-    return await keep(await verifyCredential(context, provider, description, credential, { client, caFile }));
+    const verified = await verifyCredential(context, provider, description, credential, { client, caFile });
+    return { value: await keep(verified) };
   } catch (error) {
+    if (error instanceof StoppedLateError) return { stopped: error };
     await takeBack(context, request, tokens);
     throw error;
   }
@@ -176,7 +182,8 @@ async function takeBack(context: OperationContext, request: SignInRequest, token
   }
 }
 
-function take<T>(made: { readonly value: T } | null): T {
-  if (made) return made.value;
-  throw new InternalError('A sign-in ended without storing anything.');
+function take<T>(kept: Kept<T> | null): T {
+  if (kept === null) throw new InternalError('A sign-in ended without storing anything.');
+  if ('stopped' in kept) throw kept.stopped;
+  return kept.value;
 }

@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { readLinks } from '../support/ask-git.ts';
+import { visit } from '../support/browser.ts';
 import {
   askAlive,
   createExpiredSignIn,
@@ -24,6 +26,25 @@ describe('relink at GitLab', () => {
     expect(after).toHaveLength(2);
     expect(after.filter((token) => before.includes(token))).toEqual([]);
     expect(await sandbox.run(['list', '--check'])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('Ctrl-C while the old one is being ended: the new one is kept and stays alive', async () => {
+    const { gitlab, sandbox } = await createSignedInGitlab();
+    gitlab.faults.add({ path: /oauth\/revoke/, fault: { kind: 'slow', delayMs: 60_000 }, times: 1 });
+    const isRevoking = () => gitlab.requests.some(({ path }) => path === '/oauth/revoke');
+    const run = await runWithBrowser(sandbox, ['relink', '--json'], {
+      act: async (startUrl, running) => {
+        const visited = visit(startUrl);
+        while (!isRevoking()) await delay(5);
+        running.kill('SIGINT');
+        return visited;
+      },
+    });
+    expect(run, run.stderr).toMatchObject({ exitCode: 130, visit: { status: 200 } });
+    expect(run.visit?.text).toContain('gitlink has stored the connection');
+    expect(run.stderr).toContain('"gitlab" has its new credential; the old one may still work.');
+    expect(await sandbox.run(['list', '--check'])).toMatchObject({ exitCode: 0 });
+    expect(readLinks(sandbox)).toMatchObject([{ status: 'ok' }]);
   });
 
   test('the same after the old access token has ended', async () => {

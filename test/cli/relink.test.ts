@@ -199,6 +199,29 @@ describe('relink --revoke-old', () => {
   });
 });
 
+describe('relink is stopped while the old token is being revoked', () => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    '%s: exit %i, and what stands is said: the new token, and perhaps the old',
+    async (signal, code) => {
+      const linked = await createLinked();
+      const { sandbox, gitea } = linked;
+      const fresh = newToken(linked);
+      const run = await relinkWhileRevoking(linked, fresh, signal);
+      expect(run, run.stderr).toMatchObject({ exitCode: code });
+      expect(run.json()).toMatchObject({ error: { code: 'cancelled' } });
+      expect(run.stderr).toContain('"gitea" has its new credential; the old one may still work.');
+      expect(run.stderr).toContain(`Delete it at ${gitea.url}/user/settings/applications`);
+      expect(run.stderr).not.toContain('could not be revoked');
+      expect(readRecords(sandbox).intents).toEqual([]);
+      gitea.clearRequests();
+      expect(await sandbox.run(['list', '--check'])).toMatchObject({ exitCode: 0 });
+    },
+  );
+});
+
 describe('B11: relink is killed', () => {
   test('at any moment the link works with one of its two tokens, and no secret is forgotten', async () => {
     const linked = await createLinked();
@@ -228,25 +251,33 @@ describe('B11: relink is killed', () => {
 
   test('while the old token is being revoked: the records name the old secret', async () => {
     const linked = await createLinked();
-    const { sandbox, gitea } = linked;
+    const { sandbox } = linked;
     const oldItem = readRecords(sandbox).links[0]?.credentialItem;
-    gitea.faults.add({ method: 'DELETE', fault: { kind: 'slow', delayMs: 60_000 } });
-    const isRevoking = (): boolean => gitea.requests.some(({ method }) => method === 'DELETE');
-    const run = await sandbox.run(['relink', '--with-token', '--revoke-old'], {
-      input: newToken(linked),
-      onStart: (child) => {
-        const timer = setInterval(() => {
-          if (!isRevoking()) return;
-          clearInterval(timer);
-          child.kill('SIGKILL');
-        }, 5);
-      },
-    });
+    const run = await relinkWhileRevoking(linked, newToken(linked), 'SIGKILL');
     expect(run.signal).toBe('SIGKILL');
     expect(readRecords(sandbox).intents).toMatchObject([{ item: oldItem }]);
     expect(await sandbox.run(['list', '--check'])).toMatchObject({ exitCode: 0 });
   });
 });
+
+/** Relinks, and ends the command by a signal as soon as the host is asked to end the old token. */
+function relinkWhileRevoking(
+  { sandbox, gitea }: Linked,
+  token: string,
+  signal: NodeJS.Signals,
+): Promise<Run> {
+  gitea.faults.add({ method: 'DELETE', fault: { kind: 'slow', delayMs: 60_000 } });
+  return sandbox.run(['relink', '--with-token', '--revoke-old', '--json'], {
+    input: token,
+    onStart: (child) => {
+      const timer = setInterval(() => {
+        if (!gitea.requests.some(({ method }) => method === 'DELETE')) return;
+        clearInterval(timer);
+        child.kill(signal);
+      }, 5);
+    },
+  });
+}
 
 /** Whether the secret store has an item: asked by way of a link that names it. */
 async function hasSecret(sandbox: Sandbox, item: string): Promise<boolean> {
