@@ -118,6 +118,15 @@ export class CancelledError extends GitlinkError {
 /** The command was stopped after what it makes was kept: that stands, and only what comes after it was not done. */
 export class StoppedLateError extends CancelledError {}
 
+/**
+ * Lets only a failure pass that may be told as the outcome of one step, while the others go on.
+ *
+ * @throws the error itself where it is a fault of gitlink, or the person who stopped the command.
+ */
+export function assertTellable(error: unknown): asserts error is GitlinkError {
+  if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+}
+
 /** Whether a host refused a credential. */
 export function isAuthError(error: unknown): error is GitlinkError {
   return error instanceof GitlinkError && error.code === 'auth';

@@ -1,4 +1,4 @@
-import { GitlinkError, NotFoundError } from '../errors.ts';
+import { assertTellable, NotFoundError } from '../errors.ts';
 import type { Repository } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
@@ -57,7 +57,7 @@ export async function refreshQuietly(context: OperationContext, link: LinkRecord
   try {
     await refreshRepositoryList(context, link);
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     context.reporter.warn(`${link.name}: its repositories could not be listed: ${error.message}`);
   }
 }

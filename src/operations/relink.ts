@@ -1,4 +1,4 @@
-import { CancelledError, GitlinkError, StoppedLateError, UsageError } from '../errors.ts';
+import { assertTellable, CancelledError, GitlinkError, StoppedLateError, UsageError } from '../errors.ts';
 import { signInKind, type LinkMethod, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord, Records, Restriction } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
@@ -183,7 +183,7 @@ async function bringToLife(context: OperationContext, link: LinkRecord): Promise
   try {
     await (await openLink(context, link)).source.get(null);
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
   }
 }
 
@@ -211,7 +211,7 @@ async function revokeOld(
     return (await provider.revoke?.(access)) ?? null;
   } catch (error) {
     if (error instanceof CancelledError) return 'stopped';
-    if (!(error instanceof GitlinkError)) throw error;
+    assertTellable(error);
     return { outcome: 'failed', reason: error.message, pageUrl };
   }
 }

@@ -1,4 +1,5 @@
 import {
+  assertTellable,
   AuthError,
   GitlinkError,
   StorageError,
@@ -233,7 +234,7 @@ async function endOld(
   try {
     return await endToken(open, via);
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     const pageUrl = findCredentialPage(open.provider, open.link);
     return { outcome: 'failed', reason: error.message, pageUrl };
   }

@@ -1,4 +1,4 @@
-import { GitlinkError, isAuthError, NotFoundError } from '../errors.ts';
+import { assertTellable, GitlinkError, isAuthError, NotFoundError } from '../errors.ts';
 import { signInKind, type Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
@@ -342,7 +342,7 @@ async function undoGitForLast(
 
 /** @throws what is no failure of the step: a fault of gitlink's own, or the person who stopped it. */
 function toReason(error: unknown): string {
-  if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+  assertTellable(error);
   return error.message;
 }
 

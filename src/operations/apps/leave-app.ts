@@ -1,4 +1,4 @@
-import { GitlinkError } from '../../errors.ts';
+import { assertTellable } from '../../errors.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { requireProvider } from '../link-faults.ts';
@@ -79,7 +79,7 @@ async function findInstallationPage(
     const { support, access } = await openAppOf(context, link);
     return (await support.findInstallation(access, link.account.id))?.pageUrl ?? otherwise;
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     return otherwise;
   }
 }
