@@ -2,6 +2,7 @@ import { StorageError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
 import type { Records, Storage } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
+import { addIntents, endIntent } from './intents.ts';
 
 /**
  * Stores a secret that a record will name: the intention first, then the secret, then the record, in which the
@@ -17,8 +18,8 @@ export async function keepSecret(
   settle: (records: Records) => Records,
 ): Promise<Records> {
   const vault = await context.openVault(storage);
-  const intent = { item, storage, createdAt: context.clock.now() };
-  await context.links.change((records) => ({ ...records, intents: [...records.intents, intent] }));
+  const createdAt = context.clock.now();
+  await context.links.change((records) => addIntents(records, [item], storage, createdAt));
   await vault.write(item, secret);
   const stored = (await vault.read([item])).get(item);
   if (!stored?.equals(secret)) {
@@ -40,16 +41,8 @@ export async function dropSecrets(
   release: (records: Records) => Records,
 ): Promise<void> {
   const createdAt = context.clock.now();
-  await context.links.change((records) => {
-    const intents = items.map((item) => ({ item, storage, createdAt }));
-    const released = release(records);
-    return { ...released, intents: [...released.intents, ...intents] };
-  });
+  await context.links.change((records) => addIntents(release(records), items, storage, createdAt));
   const vault = await context.openVault(storage);
   for (const item of items) await vault.remove(item);
   await context.links.change((records) => items.reduce(endIntent, records));
-}
-
-function endIntent(records: Records, item: string): Records {
-  return { ...records, intents: records.intents.filter((intent) => intent.item !== item) };
 }

@@ -7,6 +7,7 @@ import type { OperationContext } from './context.ts';
 import { assertClientKept, keepSignInClient } from './clients.ts';
 import { openLink, openLinkWith } from './host-access.ts';
 import { getLink } from './find-link.ts';
+import { addIntents } from './intents.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, assertStored, requireProvider } from './link-faults.ts';
 import { whileReplacing } from './renew-sign-in.ts';
@@ -139,11 +140,9 @@ async function replace(
       };
     });
     // From here on no record names the old secret: should the rest not happen, this does.
-    const intent = { item: replacedItem, storage: link.storage, createdAt: context.clock.now() };
     return {
-      ...records,
+      ...addIntents(records, [replacedItem], link.storage, context.clock.now()),
       links,
-      intents: [...records.intents, intent],
       passphraseFile: (link.storage === 'file' ? request.passphraseFile : null) ?? records.passphraseFile,
     };
   };

@@ -14,6 +14,7 @@ import { mapLink, updateLink } from './change-link.ts';
 import type { OperationContext } from './context.ts';
 import { getLink } from './find-link.ts';
 import { isAccepted, openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { addIntents } from './intents.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, assertStored } from './link-faults.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
@@ -204,8 +205,7 @@ async function keepRotated(
       checkedAt: context.clock.now(),
       expiresAt,
     }));
-    const intent = { item: link.credentialItem, storage: link.storage, createdAt: context.clock.now() };
-    return { ...changed, intents: [...changed.intents, intent] };
+    return addIntents(changed, [link.credentialItem], link.storage, context.clock.now());
   };
   context.reporter.status('Storing the new token…');
   for (let tries = 1; ; tries += 1) {

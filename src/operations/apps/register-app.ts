@@ -4,8 +4,9 @@ import { registerAppByBrowser } from '../../oauth/app-registration.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
 import type { Capability } from '../../providers/provider.ts';
 import type { AppDescription } from '../../providers/app-support.ts';
-import type { Records, Storage } from '../../store/link-schema.ts';
+import type { Storage } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
+import { addIntents, endIntent } from '../intents.ts';
 import { openAnonymous } from '../open-anonymous.ts';
 import type { RecognisedHost } from '../recognise-host.ts';
 import { toNativeEvents } from '../webhook-target.ts';
@@ -79,9 +80,10 @@ export async function registerApp(
       const http = await openAnonymous(context, provider, host, wish.caFile, { signal });
       // Whoever dies between the exchange and the store leaves an App whose key nobody has: this says which.
       const item = nameRegistration(host, name);
-      await context.links.change((records) => beginRegistration(records, item, storage, context.clock.now()));
+      const begunAt = context.clock.now();
+      await context.links.change((records) => addIntents(records, [item], storage, begunAt));
       const created = await support.redeem(http, host, code).catch(async (error: unknown) => {
-        if (isAuthError(error)) await context.links.change((records) => endRegistration(records, item));
+        if (isAuthError(error)) await context.links.change((records) => endIntent(records, item));
         else warnOfLostApp(context, support.settingsPage(host, toWished(name, organization)), name);
         throw error;
       });
@@ -95,7 +97,7 @@ export async function registerApp(
           throw error;
         }),
       );
-      await context.links.change((records) => endRegistration(records, item));
+      await context.links.change((records) => endIntent(records, item));
       assertOwner(created, organization);
       return support.installPage(created.pageUrl);
     },
@@ -128,14 +130,6 @@ function nameRegistration(host: string, name: string): string {
 export function readRegistration(item: string): { readonly name: string; readonly host: string } | null {
   const [, name, host] = /^app-registration\.([^.]+)\.(.+)$/.exec(item) ?? [];
   return name !== undefined && host !== undefined ? { name, host } : null;
-}
-
-function beginRegistration(records: Records, item: string, storage: Storage, createdAt: number): Records {
-  return { ...records, intents: [...records.intents, { item, storage, createdAt }] };
-}
-
-function endRegistration(records: Records, item: string): Records {
-  return { ...records, intents: records.intents.filter((intent) => intent.item !== item) };
 }
 
 /** It is kept by now: its key cannot be had again. But nobody goes on with it who wanted another. */

@@ -5,6 +5,7 @@ import type { OperationContext } from '../context.ts';
 import { createFixedSource } from '../credential-source.ts';
 import { isAccepted, openLinkFrom } from '../host-access.ts';
 import { readRegistration } from '../apps/register-app.ts';
+import { addIntents, endIntent } from '../intents.ts';
 import { dropSecrets } from '../keep-secret.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
@@ -57,7 +58,7 @@ async function settleIntent(context: OperationContext, intent: Intent): Promise<
   const { item, storage } = intent;
   const records = context.links.read();
   if (listNamedItems(records, storage).includes(item)) {
-    await context.links.change((before) => withoutIntent(before, item));
+    await context.links.change((before) => endIntent(before, item));
     return `noted that ${item} is in use`;
   }
   const link = records.links.find(({ id }) => item.startsWith(`credential.${id}.`));
@@ -68,7 +69,7 @@ async function settleIntent(context: OperationContext, intent: Intent): Promise<
     );
     if (done !== null) return done;
   }
-  await dropSecrets(context, storage, [item], (before) => withoutIntent(before, item));
+  await dropSecrets(context, storage, [item], (before) => endIntent(before, item));
   return secret ? `removed ${item} from the ${storeWords[storage]}` : `forgot ${item}, which was not there`;
 }
 
@@ -100,10 +101,9 @@ async function settleCredential(
   });
   // A credential of another account must not slip into the link.
   if (!isAlive || (account !== null && link.account.id !== null && account !== link.account.id)) return null;
-  const replaced = { item: link.credentialItem, storage: link.storage, createdAt: context.clock.now() };
+  const replacedAt = context.clock.now();
   await context.links.change((before) => {
-    const records = withoutIntent(before, item);
-    const adopted = mapLink(records, link.id, (current) => ({
+    const adopted = mapLink(endIntent(before, item), link.id, (current) => ({
       ...current,
       credentialItem: item,
       credentialKind: credential.kind,
@@ -114,9 +114,9 @@ async function settleCredential(
       checkedAt: context.clock.now(),
       expiresAt: expiresAt ?? current.expiresAt,
     }));
-    return { ...adopted, intents: [...records.intents, replaced] };
+    return addIntents(adopted, [link.credentialItem], link.storage, replacedAt);
   });
-  await dropSecrets(context, link.storage, [replaced.item], (records) => records);
+  await dropSecrets(context, link.storage, [link.credentialItem], (records) => records);
   return `gave "${link.name}" the credential that a stopped rotation had left`;
 }
 
@@ -127,10 +127,6 @@ async function isGood(context: OperationContext, link: LinkRecord): Promise<bool
   if (own === null) return false;
   const { provider, access } = await openLinkFrom(context, link, createFixedSource(own));
   return isAccepted(() => provider.identify(access));
-}
-
-function withoutIntent(records: Records, item: string): Records {
-  return { ...records, intents: records.intents.filter((intent) => intent.item !== item) };
 }
 
 /** Every name that gitlink gives to an item: `<kind>.<id>.<generation>`, and the probe of a check. */
