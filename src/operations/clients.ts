@@ -7,12 +7,11 @@ import type { Secret } from '../secret.ts';
 import type { ClientRecord, Records, Storage } from '../store/link-schema.ts';
 import { nameRedirectUri } from './client-redirect.ts';
 import { requireOAuth } from './client-identity.ts';
-import { listClientItems } from './apps/keep-app.ts';
 import type { OperationContext } from './context.ts';
 import { createFixedSource } from './credential-source.ts';
 import { openAccess } from './host-access.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
-import { nameClientItem } from './stored-credential.ts';
+import { listClientItems, nameItem } from './secret-items.ts';
 import type { VerifiedCredential } from './verify-credential.ts';
 
 /** What is known of a client before it is on record. */
@@ -39,8 +38,7 @@ export async function keepClient(
   // An App's key lies there already, and all of a client lies in one store.
   const storage = known?.app ? known.storage : wished;
   const id = known?.id ?? context.random.uuid();
-  const secretItem =
-    identity.secret === null ? null : nameClientItem(id, context.random.bytes(4).toString('hex'));
+  const secretItem = identity.secret === null ? null : nameItem('client', id, context.random);
   let replaced: ClientRecord | null = null;
   const settle = (records: Records): Records => {
     replaced = findRegistered(records, request);

@@ -4,7 +4,8 @@ import type { LinkRecord, Records, Restriction, Storage } from '../store/link-sc
 import type { OperationContext } from './context.ts';
 import { assertClientKept, keepSignInClient } from './clients.ts';
 import { keepSecret } from './keep-secret.ts';
-import { nameCredentialItem, packCredential } from './stored-credential.ts';
+import { nameItem } from './secret-items.ts';
+import { packCredential } from './stored-credential.ts';
 import { toHostRestriction, toUncheckedRestriction, type RestrictionWish } from './restriction.ts';
 import { isGitOnly } from './verify-git-credential.ts';
 import { openVerified, toInitialStatus, type VerifiedCredential } from './verify-credential.ts';
@@ -73,7 +74,7 @@ export async function linkAccount(context: OperationContext, request: LinkReques
   const webhook = request.webhookUrl === null ? null : toInitialTarget(request.webhookUrl, request.allowHttp);
   const clientId = await keepSignInClient(context, request);
   const id = context.random.uuid();
-  const item = nameCredentialItem(id, context.random.bytes(4).toString('hex'));
+  const item = nameItem('credential', id, context.random);
   const now = context.clock.now();
 
   function settle(records: Records): Records {

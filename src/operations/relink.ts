@@ -13,9 +13,10 @@ import { assertNotUnlinking, assertStored, requireProvider } from './link-faults
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
 import { endMintedTokens, endSignIn, findCredentialPage } from './revoke-credential.ts';
+import { nameItem } from './secret-items.ts';
 import { openVerified, toInitialStatus, type VerifiedCredential } from './verify-credential.ts';
 import { isGitOnly } from './verify-git-credential.ts';
-import { nameCredentialItem, packCredential, tryUnpackCredential } from './stored-credential.ts';
+import { packCredential, tryUnpackCredential } from './stored-credential.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
 export interface RelinkRequest {
@@ -102,7 +103,7 @@ async function replace(
   // A damaged item is one of the reasons to relink.
   const old = tryUnpackCredential((await vault.read([link.credentialItem])).get(link.credentialItem));
   const newSecret = packCredential(credential);
-  const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
+  const item = nameItem('credential', link.id, context.random);
 
   let replacedItem = link.credentialItem;
   const settle = (records: Records): Records => {

@@ -19,7 +19,8 @@ import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, assertStored } from './link-faults.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
 import { endToken, findCredentialPage } from './revoke-credential.ts';
-import { nameCredentialItem, packCredential, type StoredCredential } from './stored-credential.ts';
+import { nameItem } from './secret-items.ts';
+import { packCredential, type StoredCredential } from './stored-credential.ts';
 
 export type LinkRotation =
   | {
@@ -191,7 +192,7 @@ async function keepRotated(
   { link, source }: OpenLink,
   { token, expiresAt }: Extract<Rotation, { outcome: 'rotated' }>,
 ): Promise<LinkRecord> {
-  const item = nameCredentialItem(link.id, context.random.bytes(4).toString('hex'));
+  const item = nameItem('credential', link.id, context.random);
   const renewed: StoredCredential = { ...source.current, token, signIn: null };
   const settle = (records: Records): Records => {
     assertNotUnlinking(getLink(records, link.id));

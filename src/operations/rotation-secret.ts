@@ -7,7 +7,7 @@ import { findAppWebhook } from './apps/open-app.ts';
 import { mapLink, updateLink } from './change-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { secretMissing } from './link-faults.ts';
-import { nameWebhookItem } from './stored-credential.ts';
+import { nameItem } from './secret-items.ts';
 import type { Target } from './webhook-target.ts';
 
 /** A webhook secret and the secret store item that holds it. */
@@ -52,7 +52,7 @@ export async function prepareRotation(
     assertUnsent(context, link, unfinished);
   }
   const value = supplied ?? new Secret(context.random.bytes(secretBytes).toString('hex'));
-  const item = nameWebhookItem(link.id, context.random.bytes(4).toString('hex'));
+  const item = nameItem('webhook', link.id, context.random);
   await keepSecret(context, link.storage, item, value, (records) =>
     mapLink(records, link.id, (current) => withTarget(current, target, item)),
   );

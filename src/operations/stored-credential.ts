@@ -134,28 +134,3 @@ export function toStoredCredential(tokens: TokenSet): StoredCredential {
 export function findSignInEnd({ refreshToken, refreshExpiresAt, expiresAt }: TokenSet): number | null {
   return refreshToken === null ? expiresAt : refreshExpiresAt;
 }
-
-/** The item that holds a link's credential; every new credential gets a name of its own. */
-export function nameCredentialItem(linkId: string, generation: string): string {
-  return `credential.${linkId}.${generation}`;
-}
-
-/** The item that holds a secret of a link's webhooks. */
-export function nameWebhookItem(linkId: string, generation: string): string {
-  return `webhook.${linkId}.${generation}`;
-}
-
-/** The item that holds the private key of an app. */
-export function nameKeyItem(clientId: string, generation: string): string {
-  return `app-key.${clientId}.${generation}`;
-}
-
-/** The item that holds the secret of an app's webhook. */
-export function nameAppWebhookItem(clientId: string, generation: string): string {
-  return `app-webhook.${clientId}.${generation}`;
-}
-
-/** The item that holds the secret of an OAuth client. */
-export function nameClientItem(clientId: string, generation: string): string {
-  return `client.${clientId}.${generation}`;
-}

@@ -18,6 +18,7 @@ import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { findCredentialPage, revokeCredential } from './revoke-credential.ts';
 import { readStored } from './read-stored.ts';
+import { listLinkItems } from './secret-items.ts';
 
 export interface UnlinkRequest {
   readonly keepWebhooks: boolean;
@@ -121,10 +122,9 @@ export async function unlink(
   if (hasFailed(report)) return { ...report, isGone: false };
 
   context.reporter.status('Deleting the secrets…');
-  const items = [current.credentialItem, current.webhook?.secretItem, current.webhook?.nextSecretItem];
   // A renewal under way elsewhere would write its item again.
   await whileReplacing(context, current.id, async () => {
-    for (const name of items) if (name) await vault.remove(name);
+    for (const name of listLinkItems(current)) await vault.remove(name);
   });
   report.steps.push({ what: 'secret', subject: current.storage, state: 'done', reason: null });
   await undoGitForLast(context, current, undoGit, report);

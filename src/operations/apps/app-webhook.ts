@@ -11,7 +11,7 @@ import type { WebhookMode } from '../plan-webhooks.ts';
 import { runReceiverCommand } from '../receiver-command.ts';
 import type { RegenerateOutcome, RegenerateRequest, VerifiedResult } from '../regenerate-webhooks.ts';
 import { assertUsableSecret } from '../rotation-secret.ts';
-import { nameAppWebhookItem } from '../stored-credential.ts';
+import { nameItem } from '../secret-items.ts';
 import { assertDeliverable, toNativeEvents } from '../webhook-target.ts';
 import { mapApp } from './keep-app.ts';
 import {
@@ -188,7 +188,7 @@ async function prepareSecret(
   if (suppliedSecret) assertUsableSecret(suppliedSecret);
   if (value !== undefined && client.app.webhook?.nextSecretItem != null) throw unfinished(client);
   const fresh = suppliedSecret ?? new Secret(context.random.bytes(32).toString('hex'));
-  const freshItem = nameAppWebhookItem(client.id, context.random.bytes(4).toString('hex'));
+  const freshItem = nameItem('app-webhook', client.id, context.random);
   await keepSecret(context, client.storage, freshItem, fresh, (records) =>
     mapApp(records, client.id, (app) => ({
       ...app,

@@ -5,8 +5,10 @@ import type { Secret } from '../../secret.ts';
 import type { AppRecord, ClientRecord, Records, Storage, WebhookTarget } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
 import { dropSecrets, keepSecret } from '../keep-secret.ts';
-import { nameAppWebhookItem, nameClientItem, nameKeyItem } from '../stored-credential.ts';
+import { listClientItems, nameItem } from '../secret-items.ts';
 import { isApp, type AppClient } from './open-app.ts';
+
+export { listClientItems };
 
 /** An app with its secrets, not kept yet. */
 export interface AppToKeep {
@@ -40,8 +42,7 @@ export async function keepApp(
   // What is known of it lies there, and would be lost with another store.
   const storage = known?.storage ?? wished;
   const id = known?.id ?? context.random.uuid();
-  const generation = context.random.bytes(4).toString('hex');
-  const keyItem = nameKeyItem(id, generation);
+  const keyItem = nameItem('app-key', id, context.random);
   let replaced: ClientRecord | null = null;
 
   await keepSecret(context, storage, keyItem, wish.key, (records) => {
@@ -50,14 +51,14 @@ export async function keepApp(
     return withClient(records, record);
   });
   if (wish.clientSecret !== null) {
-    const item = nameClientItem(id, generation);
+    const item = nameItem('client', id, context.random);
     await keepSecret(context, storage, item, wish.clientSecret, (records) =>
       mapClient(records, id, (client) => ({ ...client, secretItem: item })),
     );
   }
   if (wish.webhook !== null) {
     const { url, events, secret } = wish.webhook;
-    const item = nameAppWebhookItem(id, generation);
+    const item = nameItem('app-webhook', id, context.random);
     const regeneratedAt = context.clock.now();
     const webhook: WebhookTarget = {
       url,
@@ -82,12 +83,6 @@ export function mapApp(records: Records, clientId: string, change: (app: AppReco
   return mapClient(records, clientId, (client) =>
     client.app === null ? client : { ...client, app: change(client.app) },
   );
-}
-
-/** The items of a client's secrets. */
-export function listClientItems({ secretItem, app }: ClientRecord): readonly string[] {
-  const items = [secretItem, app?.keyItem, app?.webhook?.secretItem, app?.webhook?.nextSecretItem];
-  return items.filter((item) => item != null);
 }
 
 function mapClient(records: Records, id: string, change: (client: ClientRecord) => ClientRecord): Records {

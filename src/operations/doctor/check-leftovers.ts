@@ -8,6 +8,7 @@ import { readRegistration } from '../apps/register-app.ts';
 import { addIntents, endIntent } from '../intents.ts';
 import { dropSecrets } from '../keep-secret.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
+import { parseItemName } from '../secret-items.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
 import { count, leftoverAgeMs, mendingLine, quote, sound, type Check, type Doctor } from './check.ts';
 import { listNamedItems, storeWords, type StoreReadings } from './read-stores.ts';
@@ -61,7 +62,8 @@ async function settleIntent(context: OperationContext, intent: Intent): Promise<
     await context.links.change((before) => endIntent(before, item));
     return `noted that ${item} is in use`;
   }
-  const link = records.links.find(({ id }) => item.startsWith(`credential.${id}.`));
+  const name = parseItemName(item);
+  const link = name?.kind === 'credential' ? records.links.find(({ id }) => id === name.id) : undefined;
   const secret = (await (await context.openVault(storage)).read([item])).get(item);
   if (link && secret && link.storage === storage && link.status !== 'unlinking') {
     const done = await whileReplacing(context, link.id, () =>
@@ -129,8 +131,10 @@ async function isGood(context: OperationContext, link: LinkRecord): Promise<bool
   return isAccepted(() => provider.identify(access));
 }
 
-/** Every name that gitlink gives to an item: `<kind>.<id>.<generation>`, and the probe of a check. */
-const ownName = /^(?:credential|webhook|client|app-key|app-webhook)\.([0-9a-f-]{36})\.[0-9a-z]+$|^probe\./;
+/** An item that a check of the store itself has left. */
+function isProbe(item: string): boolean {
+  return item.startsWith('probe.');
+}
 
 function checkOrphans(name: string, { context }: Doctor, stores: StoreReadings): Check[] {
   // Read after the stores were listed: whatever they hold was named here before it was written.
@@ -141,14 +145,18 @@ function checkOrphans(name: string, { context }: Doctor, stores: StoreReadings):
     const bereft = records.links.filter(
       (link) => link.storage === storage && !stores[storage].secrets.has(link.credentialItem),
     );
+    const isAwaited = (item: string): boolean => {
+      const name = parseItemName(item);
+      return name?.kind === 'credential' && bereft.some(({ id }) => id === name.id);
+    };
     const orphans = (stores[storage].items ?? []).filter(
       (item) =>
-        ownName.test(item) &&
+        (isProbe(item) || parseItemName(item) !== null) &&
         isOrphan(records, storage, item) &&
-        !bereft.some(({ id }) => item.startsWith(`credential.${id}.`)),
+        !isAwaited(item),
     );
     const isOwn = (item: string): boolean =>
-      storage === 'file' || item.startsWith('probe.') || ids.has(ownName.exec(item)?.[1] ?? '');
+      storage === 'file' || isProbe(item) || ids.has(parseItemName(item)?.id ?? '');
     const own = orphans.filter(isOwn);
     const foreign = orphans.filter((item) => !own.includes(item));
     return [
