@@ -35,7 +35,7 @@ export async function checkLinks(
     links.map(async (link) => {
       // A link that is being unlinked is not brought back to life by a check.
       if (link.status === 'unlinking') return;
-      findings.set(toKey(link), await checkLink(context, link, secrets.get(link.credentialItem)));
+      findings.set(toKey(link), await checkLink(context, link, secrets.get(link.credentialItem) ?? null));
     }),
   );
   const checkedAt = context.clock.now();
@@ -70,7 +70,7 @@ async function readSecrets(
 async function checkLink(
   context: OperationContext,
   link: LinkRecord,
-  secret: Secret | undefined,
+  secret: Secret | null,
 ): Promise<Finding> {
   const isOfApp = isInstallation(link);
   if (!secret && !isOfApp) return { status: 'secretMissing', statusReason: link.storage, identity: null };

@@ -5,6 +5,7 @@ import type { ClientIdentity, OAuthSupport, SignInPlace } from '../providers/oau
 import type { Provider } from '../providers/provider.ts';
 import type { ClientRecord, LinkRecord, Records } from '../store/link-schema.ts';
 import type { OperationContext } from './context.ts';
+import { readItem } from './read-stored.ts';
 
 /** The client of a sign-in: on record, or named by the person just now and kept with the link. */
 export interface SignInClient {
@@ -35,8 +36,7 @@ export async function readClientIdentity(
 ): Promise<ClientIdentity> {
   const { clientId, secretItem, storage } = client;
   if (secretItem === null) return { id: clientId, secret: null };
-  const vault = await context.openVault(storage);
-  const secret = (await vault.read([secretItem])).get(secretItem);
+  const secret = await readItem(context, storage, secretItem);
   if (secret) return { id: clientId, secret };
   throw new StorageError(`The secret of the client ${clientId} is no longer in the ${storage}.`, {
     hint: `Store it again with: gitlink client add ${client.provider} --host ${client.host} --client-id ${clientId} --with-secret`,

@@ -9,6 +9,7 @@ import { createSource } from './credential-source.ts';
 import { isInstallation } from './is-installation.ts';
 import { endMintedToken, mintOnce } from './apps/mint-token.ts';
 import { assertNotUnlinking, requireProvider, secretMissing } from './link-faults.ts';
+import { readLinkSecret } from './read-stored.ts';
 import { assertPlainPath } from './restriction.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -53,8 +54,7 @@ export async function handOut(
       { hint: 'Leave --permission out, or link a token that may do less.' },
     );
   }
-  const vault = await context.openVault(link.storage);
-  const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  const item = await readLinkSecret(context, link);
   if (!item) throw secretMissing(link);
   if (link.expiresAt !== null && link.expiresAt <= context.clock.now()) {
     const date = new Date(link.expiresAt).toISOString().slice(0, 10);

@@ -14,7 +14,7 @@ import { findPacing } from './open-anonymous.ts';
 import type { RenewalContext } from './renew-sign-in.ts';
 import { assertNotUnlinking, requireProvider } from './link-faults.ts';
 import { assertServesApi } from './verify-git-credential.ts';
-import { readStored } from './read-stored.ts';
+import { readLinkSecret, readStored } from './read-stored.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
 /** What opening a link needs of its surroundings: a part of every command's, and all that git's helper has. */
@@ -97,8 +97,7 @@ export async function openLink(
 ): Promise<OpenLink> {
   assertNotUnlinking(link);
   assertServesApi(requireProvider(link), link);
-  const vault = await context.openVault(link.storage);
-  const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  const item = await readLinkSecret(context, link);
   return openLinkWith(context, link, readStored(link, item), signal);
 }
 

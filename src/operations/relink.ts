@@ -10,6 +10,7 @@ import { getLink } from './find-link.ts';
 import { addIntents } from './intents.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, assertStored, requireProvider } from './link-faults.ts';
+import { readLinkSecret } from './read-stored.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
 import { endMintedTokens, endSignIn, findCredentialPage } from './revoke-credential.ts';
@@ -99,9 +100,8 @@ async function replace(
   client: string | null,
 ): Promise<RelinkResult> {
   const { description, credential, identity } = request.verified;
-  const vault = await context.openVault(link.storage);
   // A damaged item is one of the reasons to relink.
-  const old = tryUnpackCredential((await vault.read([link.credentialItem])).get(link.credentialItem));
+  const old = tryUnpackCredential(await readLinkSecret(context, link));
   const newSecret = packCredential(credential);
   const item = nameItem('credential', link.id, context.random);
 

@@ -13,6 +13,7 @@ import { nameRedirectUri } from './client-redirect.ts';
 import type { OperationContext } from './context.ts';
 import { getLink } from './find-link.ts';
 import { requireProvider, secretMissing } from './link-faults.ts';
+import { readLinkSecret } from './read-stored.ts';
 import { findSignInEnd, packCredential, toStoredCredential, unpackCredential } from './stored-credential.ts';
 import type { StoredCredential } from './stored-credential.ts';
 
@@ -110,7 +111,7 @@ async function openSignIn(context: RenewalContext, opened: LinkRecord): Promise<
     });
   }
   const vault = await context.openVault(link.storage);
-  const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  const item = await readLinkSecret(context, link);
   if (!item) throw secretMissing(link);
   const { signIn } = unpackCredential(item);
   if (signIn) return { link, vault, stored: signIn };

@@ -9,6 +9,7 @@ import type { OperationContext } from './context.ts';
 import type { KeptToken } from './minted-tokens.ts';
 import { isAccepted, type OpenLink } from './host-access.ts';
 import { openAnonymous } from './open-anonymous.ts';
+import { readLinkSecret } from './read-stored.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -77,11 +78,10 @@ export async function endToken(
 /** Another process may have renewed it since. */
 async function readNewest(
   context: OperationContext,
-  { storage, credentialItem }: LinkRecord,
+  link: LinkRecord,
   known: StoredCredential,
 ): Promise<StoredCredential> {
-  const vault = await context.openVault(storage);
-  const item = (await vault.read([credentialItem])).get(credentialItem);
+  const item = await readLinkSecret(context, link);
   return item ? unpackCredential(item) : known;
 }
 

@@ -7,6 +7,7 @@ import { findAppWebhook } from './apps/open-app.ts';
 import { mapLink, updateLink } from './change-link.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { secretMissing } from './link-faults.ts';
+import { readItem } from './read-stored.ts';
 import { nameItem } from './secret-items.ts';
 import type { Target } from './webhook-target.ts';
 
@@ -44,7 +45,7 @@ export async function prepareRotation(
 ): Promise<RotationSecret> {
   const unfinished = link.webhook?.nextSecretItem ?? null;
   if (unfinished !== null) {
-    const value = await readItem(context, link, unfinished);
+    const value = await requireItem(context, link, unfinished);
     if (supplied === null || supplied.equals(value)) {
       await updateLink(context, link.id, (current) => withTarget(current, target, unfinished));
       return { value, item: unfinished };
@@ -93,10 +94,10 @@ export async function readCurrentSecret(
   if (ofApp) {
     const item = ofApp.nextSecretItem ?? ofApp.secretItem;
     if (item === null) throw noSecret(link);
-    return { value: await readItem(context, link, item), item };
+    return { value: await requireItem(context, link, item), item };
   }
   const item = assertHasSecret(link);
-  return { value: await readItem(context, link, item), item };
+  return { value: await requireItem(context, link, item), item };
 }
 
 /**
@@ -109,7 +110,7 @@ export async function readPreviousSecret(context: OperationContext, link: LinkRe
   const webhook = findAppSecrets(context, link) ?? link.webhook;
   const [older = null] = webhook?.olderSecretItems ?? [];
   const item = webhook?.nextSecretItem ? (webhook.secretItem ?? older) : older;
-  if (item !== null) return readItem(context, link, item);
+  if (item !== null) return requireItem(context, link, item);
   throw new NotFoundError(`No rotation of "${link.name}" is under way, so there is no previous secret.`);
 }
 
@@ -176,9 +177,8 @@ export function assertHasSecret(link: LinkRecord): string {
   return item;
 }
 
-async function readItem(context: OperationContext, link: LinkRecord, item: string): Promise<Secret> {
-  const vault = await context.openVault(link.storage);
-  const value = (await vault.read([item])).get(item);
+async function requireItem(context: OperationContext, link: LinkRecord, item: string): Promise<Secret> {
+  const value = await readItem(context, link.storage, item);
   if (value) return value;
   throw secretMissing(link);
 }

@@ -76,7 +76,7 @@ function unpackKept(packed: unknown): KeptToken {
 }
 
 /** The same where a damaged item is one of the things that can be; null for that, and for none. */
-export function tryUnpackCredential(item: Secret | undefined): StoredCredential | null {
+export function tryUnpackCredential(item: Secret | null): StoredCredential | null {
   try {
     return item ? unpackCredential(item) : null;
   } catch (error) {

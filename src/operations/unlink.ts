@@ -17,7 +17,7 @@ import { describeFault } from './plan-webhooks.ts';
 import { findOwnWebhooks, removeKnownWebhooks } from './remove-webhooks.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { findCredentialPage, revokeCredential } from './revoke-credential.ts';
-import { readStored } from './read-stored.ts';
+import { readLinkSecret, readStored } from './read-stored.ts';
 import { listLinkItems } from './secret-items.ts';
 
 export interface UnlinkRequest {
@@ -95,13 +95,12 @@ export async function unlink(
   const report: UnlinkReport = { steps: [], remaining: [], endingPage: null };
   assertStored(link);
   // First, so that a secret store that does not answer changes nothing.
-  const vault = await context.openVault(link.storage);
-  await vault.read([link.credentialItem]);
+  await readLinkSecret(context, link);
   const current = await beginUnlinking(context, link.id);
   if (current === null) throw new NotFoundError(`"${link.name}" was unlinked meanwhile.`);
   // What a relink or a rotation has put there until now; from here on none does.
-  const item = (await vault.read([current.credentialItem])).get(current.credentialItem);
-  if (request.forget || (item === undefined && !isInstallation(current))) {
+  const item = await readLinkSecret(context, current);
+  if (request.forget || (item === null && !isInstallation(current))) {
     leaveHost(
       context,
       current,
@@ -122,6 +121,7 @@ export async function unlink(
   if (hasFailed(report)) return { ...report, isGone: false };
 
   context.reporter.status('Deleting the secrets…');
+  const vault = await context.openVault(current.storage);
   // A renewal under way elsewhere would write its item again.
   await whileReplacing(context, current.id, async () => {
     for (const name of listLinkItems(current)) await vault.remove(name);

@@ -8,6 +8,7 @@ import { dropSecrets, keepSecret } from '../keep-secret.ts';
 import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import { noOtherWebhooks } from '../other-webhooks.ts';
 import type { WebhookMode } from '../plan-webhooks.ts';
+import { readItem } from '../read-stored.ts';
 import { runReceiverCommand } from '../receiver-command.ts';
 import type { RegenerateOutcome, RegenerateRequest, VerifiedResult } from '../regenerate-webhooks.ts';
 import { assertUsableSecret } from '../rotation-secret.ts';
@@ -174,9 +175,8 @@ async function prepareSecret(
       },
     );
   }
-  const vault = await context.openVault(client.storage);
-  const value = item === null ? undefined : (await vault.read([item])).get(item);
-  if (item !== null && value !== undefined && (suppliedSecret === null || suppliedSecret.equals(value))) {
+  const value = item === null ? null : await readItem(context, client.storage, item);
+  if (item !== null && value !== null && (suppliedSecret === null || suppliedSecret.equals(value))) {
     await context.links.change((records) =>
       mapApp(records, client.id, (app) => ({
         ...app,

@@ -8,6 +8,7 @@ import { isInstallation } from '../is-installation.ts';
 import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
 import { dropToken, dropTokensFor, findKeptToken, keepToken, type KeptToken } from '../minted-tokens.ts';
+import { readLinkSecret } from '../read-stored.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { packCredential, toMintedCredential, unpackCredential } from '../stored-credential.ts';
 import type { CredentialSource } from '../credential-source.ts';
@@ -185,8 +186,7 @@ async function readKept(context: MintContext, opened: LinkRecord): Promise<KeptT
       hint: 'Run the command again.',
     });
   }
-  const vault = await context.openVault(link.storage);
-  const item = (await vault.read([link.credentialItem])).get(link.credentialItem);
+  const item = await readLinkSecret(context, link);
   // Whoever takes the link apart may need a token for that; what it is minted for anybody else would be left behind.
   if (opened.status !== 'unlinking') assertNotUnlinking(link);
   return { link, kept: item ? (unpackCredential(item).minted ?? []) : [] };

@@ -8,6 +8,7 @@ import { describeHost } from '../describe-host.ts';
 import { isInstallation } from '../is-installation.ts';
 import { requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
+import { readItem } from '../read-stored.ts';
 
 export { isInstallation };
 
@@ -82,8 +83,7 @@ export async function openApp(
   signal?: AbortSignal,
 ): Promise<OpenApp> {
   const { id, keyItem } = client.app;
-  const vault = await context.openVault(client.storage);
-  const key = (await vault.read([keyItem])).get(keyItem);
+  const key = await readItem(context, client.storage, keyItem);
   if (!key) {
     throw new StorageError(`The key of the App ${client.app.slug} is no longer in the ${client.storage}.`, {
       hint: `Make a new one on its settings page, then: gitlink client add ${client.provider} --host ${client.host} --app-id ${id} --app-key-file FILE`,

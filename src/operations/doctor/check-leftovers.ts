@@ -7,6 +7,7 @@ import { isAccepted, openLinkFrom } from '../host-access.ts';
 import { readRegistration } from '../apps/register-app.ts';
 import { addIntents, endIntent } from '../intents.ts';
 import { dropSecrets } from '../keep-secret.ts';
+import { readItem, readLinkSecret } from '../read-stored.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { parseItemName } from '../secret-items.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
@@ -64,7 +65,7 @@ async function settleIntent(context: OperationContext, intent: Intent): Promise<
   }
   const name = parseItemName(item);
   const link = name?.kind === 'credential' ? records.links.find(({ id }) => id === name.id) : undefined;
-  const secret = (await (await context.openVault(storage)).read([item])).get(item);
+  const secret = await readItem(context, storage, item);
   if (link && secret && link.storage === storage && link.status !== 'unlinking') {
     const done = await whileReplacing(context, link.id, () =>
       settleCredential(context, link.id, item, secret),
@@ -124,8 +125,7 @@ async function settleCredential(
 
 /** Whether the link's own credential is there and works. */
 async function isGood(context: OperationContext, link: LinkRecord): Promise<boolean> {
-  const vault = await context.openVault(link.storage);
-  const own = tryUnpackCredential((await vault.read([link.credentialItem])).get(link.credentialItem));
+  const own = tryUnpackCredential(await readLinkSecret(context, link));
   if (own === null) return false;
   const { provider, access } = await openLinkFrom(context, link, createFixedSource(own));
   return isAccepted(() => provider.identify(access));
