@@ -1,4 +1,4 @@
-import { NotFoundError, UsageError } from '../errors.ts';
+import { NotFoundError, StorageError, UsageError } from '../errors.ts';
 import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 
@@ -42,4 +42,18 @@ export function getLink(records: Records, id: string): LinkRecord {
   const found = records.links.find((link) => link.id === id);
   if (found) return found;
   throw new NotFoundError('The link was unlinked meanwhile.');
+}
+
+/**
+ * Gets a link that was opened before, as long as it has the credential that it had then: another one may be for another
+ * host.
+ *
+ * @throws StorageError when it was given another one, NotFoundError when it was unlinked.
+ */
+export function getUnchangedLink(records: Records, opened: LinkRecord): LinkRecord {
+  const link = getLink(records, opened.id);
+  if (link.credentialItem === opened.credentialItem) return link;
+  throw new StorageError(`"${link.name}" was given another credential meanwhile.`, {
+    hint: 'Run the command again.',
+  });
 }

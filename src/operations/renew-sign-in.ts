@@ -1,4 +1,4 @@
-import { AuthError, ForbiddenError, GitlinkError, StorageError, UnsupportedError } from '../errors.ts';
+import { AuthError, ForbiddenError, GitlinkError, UnsupportedError } from '../errors.ts';
 import { toDisplayHost } from '../http/base-url.ts';
 import { refreshTokens, SpentError, type RefreshOutcome } from '../oauth/refresh.ts';
 import { refreshUnderLock, type StoredTokens } from '../oauth/refresh-under-lock.ts';
@@ -11,7 +11,7 @@ import { updateLink } from './change-link.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
 import { nameRedirectUri } from './client-redirect.ts';
 import type { OperationContext } from './context.ts';
-import { getLink } from './find-link.ts';
+import { getUnchangedLink } from './find-link.ts';
 import { requireProvider, secretMissing } from './link-faults.ts';
 import { readLinkSecret } from './read-stored.ts';
 import { findSignInEnd, packCredential, toStoredCredential, unpackCredential } from './stored-credential.ts';
@@ -104,12 +104,7 @@ function judgeFailure(error: GitlinkError, refused: Secret | null, { name }: Lin
 }
 
 async function openSignIn(context: RenewalContext, opened: LinkRecord): Promise<OpenSignIn> {
-  const link = getLink(context.links.read(), opened.id);
-  if (link.credentialItem !== opened.credentialItem) {
-    throw new StorageError(`"${link.name}" was given another credential meanwhile.`, {
-      hint: 'Run the command again.',
-    });
-  }
+  const link = getUnchangedLink(context.links.read(), opened);
   const vault = await context.openVault(link.storage);
   const item = await readLinkSecret(context, link);
   if (!item) throw secretMissing(link);

@@ -1,9 +1,9 @@
-import { AuthError, GitlinkError, isAuthError, NotFoundError, StorageError } from '../../errors.ts';
+import { AuthError, GitlinkError, isAuthError, NotFoundError } from '../../errors.ts';
 import type { MintWish } from '../../providers/app-support.ts';
 import type { Secret } from '../../secret.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import type { OperationContext } from '../context.ts';
-import { getLink } from '../find-link.ts';
+import { getUnchangedLink } from '../find-link.ts';
 import { isInstallation } from '../is-installation.ts';
 import { assertNotUnlinking, requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
@@ -180,12 +180,7 @@ interface KeptTokens {
 }
 
 async function readKept(context: MintContext, opened: LinkRecord): Promise<KeptTokens> {
-  const link = getLink(context.links.read(), opened.id);
-  if (link.credentialItem !== opened.credentialItem) {
-    throw new StorageError(`"${link.name}" was given another credential meanwhile.`, {
-      hint: 'Run the command again.',
-    });
-  }
+  const link = getUnchangedLink(context.links.read(), opened);
   const item = await readLinkSecret(context, link);
   // Whoever takes the link apart may need a token for that; what it is minted for anybody else would be left behind.
   if (opened.status !== 'unlinking') assertNotUnlinking(link);
