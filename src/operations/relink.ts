@@ -13,7 +13,7 @@ import { assertNotUnlinking, assertStored, requireProvider } from './link-faults
 import { readLinkSecret } from './read-stored.ts';
 import { whileReplacing } from './renew-sign-in.ts';
 import { toHostRestriction } from './restriction.ts';
-import { endMintedTokens, endSignIn, findCredentialPage } from './revoke-credential.ts';
+import { endMintedTokens, endSignIn, findCredentialPage, type OldCredential } from './revoke-credential.ts';
 import { nameItem } from './secret-items.ts';
 import { openVerified, toInitialStatus, type VerifiedCredential } from './verify-credential.ts';
 import { isGitOnly } from './verify-git-credential.ts';
@@ -38,14 +38,7 @@ export interface RelinkRequest {
 export interface RelinkResult {
   readonly link: LinkRecord;
   /** What became of the old credential at the host; null when it was left alone. */
-  readonly oldCredential: Revocation | FailedRevocation | null;
-}
-
-/** The old credential may still work: the host could not be asked, or the secret was not in the store any more. */
-export interface FailedRevocation {
-  readonly outcome: 'failed';
-  readonly reason: string;
-  readonly pageUrl: string;
+  readonly oldCredential: OldCredential | null;
 }
 
 /**
@@ -197,7 +190,7 @@ async function revokeOld(
   link: LinkRecord,
   old: StoredCredential | null,
   client: string | null,
-): Promise<Revocation | FailedRevocation | 'stopped' | null> {
+): Promise<OldCredential | 'stopped' | null> {
   const provider = requireProvider(link);
   const pageUrl = findCredentialPage(provider, link);
   if (!old) return { outcome: 'failed', reason: `it is no longer in the ${link.storage}.`, pageUrl };

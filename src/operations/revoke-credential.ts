@@ -14,6 +14,13 @@ import { whileReplacing } from './renew-sign-in.ts';
 import { unpackCredential, type StoredCredential } from './stored-credential.ts';
 
 /**
+ * What became at the host of a credential that was replaced. After a failure it may still work: the host could not be
+ * asked, or the secret was not in the store any more.
+ */
+export type OldCredential =
+  Revocation | { readonly outcome: 'failed'; readonly reason: string; readonly pageUrl: string };
+
+/**
  * Ends a link's credential at its host: a token by the provider's own way, a sign-in by its refresh token, because
  * an access token that has expired ends nothing at some hosts.
  *

@@ -8,7 +8,7 @@ import {
   type ErrorCode,
 } from '../errors.ts';
 import { HostAnswerError } from '../http/host-answer-error.ts';
-import type { HostAccess, Revocation, Rotation } from '../providers/provider.ts';
+import type { HostAccess, Rotation } from '../providers/provider.ts';
 import type { LinkRecord, Records } from '../store/link-schema.ts';
 import { mapLink, updateLink } from './change-link.ts';
 import type { OperationContext } from './context.ts';
@@ -18,7 +18,7 @@ import { addIntents } from './intents.ts';
 import { dropSecrets, keepSecret } from './keep-secret.ts';
 import { assertNotUnlinking, assertStored } from './link-faults.ts';
 import { renewSignIn, whileReplacing } from './renew-sign-in.ts';
-import { endToken, findCredentialPage } from './revoke-credential.ts';
+import { endToken, findCredentialPage, type OldCredential } from './revoke-credential.ts';
 import { nameItem } from './secret-items.ts';
 import { packCredential, type StoredCredential } from './stored-credential.ts';
 
@@ -27,14 +27,10 @@ export type LinkRotation =
       readonly outcome: 'rotated';
       readonly link: LinkRecord;
       /** Null for the access token of a sign-in, which ends by itself where the host does not end it at once. */
-      readonly old: OldToken | null;
+      readonly old: OldCredential | null;
     }
   /** What a person does instead, and where. */
   | Extract<Rotation, { outcome: 'impossible' }>;
-
-/** Whether the old token is dead, and what is left for a person where it is not. */
-export type OldToken =
-  Revocation | { readonly outcome: 'failed'; readonly reason: string; readonly pageUrl: string };
 
 /** A store that fails for a moment must not cost the only copy of a new token. */
 const storeTries = 5;
@@ -230,7 +226,7 @@ async function endOld(
   open: OpenLink,
   via: HostAccess | null,
   { endsOld }: Extract<Rotation, { outcome: 'rotated' }>,
-): Promise<OldToken> {
+): Promise<OldCredential> {
   if (endsOld) return { outcome: 'revoked' };
   try {
     return await endToken(open, via);
