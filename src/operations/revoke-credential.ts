@@ -1,5 +1,5 @@
 import { revokeToken } from '../oauth/revocation.ts';
-import type { OAuthSupport } from '../providers/oauth-support.ts';
+import type { ClientIdentity, OAuthSupport, SignInPlace, SignInTokens } from '../providers/oauth-support.ts';
 import { signInKind, type HostAccess, type Provider, type Revocation } from '../providers/provider.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findClientOf, readClientIdentity, requireOAuth, toOAuthClient } from './client-identity.ts';
@@ -103,31 +103,64 @@ export async function endSignIn(
   provider: Provider,
   { token, signIn }: StoredCredential,
 ): Promise<Revocation> {
-  const support = requireOAuth(provider);
-  const { revocation } = support.toEndpoints(link);
   const client = findClientOf(context.links.read(), link);
-  if (support.endSignIn && client !== null) {
-    const api = await openAnonymous(context, provider, link.host, link.caFile);
-    const tokens = { accessToken: token, refreshToken: signIn?.tokens.refreshToken ?? null };
-    return support.endSignIn(api, await readClientIdentity(context, client), tokens);
+  return endTokens(context, provider, {
+    place: link,
+    caFile: link.caFile,
+    readIdentity: client === null ? null : () => readClientIdentity(context, client),
+    tokens: { accessToken: token, refreshToken: signIn?.tokens.refreshToken ?? null },
+  });
+}
+
+/** The tokens of a sign-in, and where they are ended. */
+interface TokensToEnd {
+  readonly place: SignInPlace;
+  readonly caFile: string | null;
+  /** Reads the client that they were given to; null where it is not known any more. */
+  readonly readIdentity: (() => Promise<ClientIdentity>) | null;
+  readonly tokens: SignInTokens;
+  /** Ends the requests; default: the command's own signal. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Ends the tokens of a sign-in: by the provider's own way, else by its endpoint (RFC 7009) and the refresh token, where
+ * there is one.
+ *
+ * @throws GitlinkError when the host does not answer.
+ */
+export async function endTokens(
+  context: Pick<OperationContext, 'openHostClient' | 'openNetwork'>,
+  provider: Provider,
+  { place, caFile, readIdentity, tokens, signal }: TokensToEnd,
+): Promise<Revocation> {
+  const support = requireOAuth(provider);
+  const { revocation } = support.toEndpoints(place);
+  if (support.endSignIn && readIdentity !== null) {
+    const api = await openAnonymous(context, provider, place.host, caFile, signal ? { signal } : {});
+    return support.endSignIn(api, await readIdentity(), tokens);
   }
   if (revocation === null) {
-    return createImpossible(support, link, `${provider.displayName} ends a sign-in on its page only`);
+    return createImpossible(support, place, `${provider.displayName} ends a sign-in on its page only`);
   }
-  if (client === null) return createImpossible(support, link, 'its client is not known any more');
-  const identity = await readClientIdentity(context, client);
-  const network = await context.openNetwork(link.caFile);
-  const refreshToken = signIn?.tokens.refreshToken ?? null;
-  const ended = await revokeToken(toOAuthClient(link, support, identity), network, revocation, {
-    value: refreshToken ?? token,
+  if (readIdentity === null) return createImpossible(support, place, 'its client is not known any more');
+  const client = toOAuthClient(place, support, await readIdentity());
+  const network = await context.openNetwork(caFile);
+  const { accessToken, refreshToken } = tokens;
+  const ended = await revokeToken(client, signal ? { ...network, signal } : network, revocation, {
+    value: refreshToken ?? accessToken,
     kind: refreshToken === null ? 'access_token' : 'refresh_token',
   });
   return ended.outcome === 'accepted'
     ? { outcome: 'revoked' }
-    : createImpossible(support, link, ended.reason);
+    : createImpossible(support, place, ended.reason);
 }
 
-function createImpossible(support: OAuthSupport, { host }: LinkRecord, reason: string): Revocation {
+function createImpossible(
+  support: OAuthSupport,
+  { host }: Pick<SignInPlace, 'host'>,
+  reason: string,
+): Revocation {
   return { outcome: 'impossible', reason, pageUrl: support.grantsPage(host) };
 }
 

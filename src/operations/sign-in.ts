@@ -2,7 +2,6 @@ import { GitlinkError, InternalError, StoppedLateError, UnsupportedError } from 
 import { signInByBrowser, type BrowserSignIn } from '../oauth/authorization-code.ts';
 import { signInByDevice, type DeviceSignIn } from '../oauth/device-flow.ts';
 import type { OAuthClient } from '../oauth/oauth-client.ts';
-import { revokeToken } from '../oauth/revocation.ts';
 import { isClockWrong, type TokenSet } from '../oauth/token-set.ts';
 import type { OAuthSupport } from '../providers/oauth-support.ts';
 import type { HostDescription, Provider } from '../providers/provider.ts';
@@ -10,6 +9,7 @@ import { requireOAuth, toOAuthClient, type SignInClient } from './client-identit
 import { nameRedirectUri, toRedirect } from './client-redirect.ts';
 import type { OperationContext } from './context.ts';
 import { openAnonymous } from './open-anonymous.ts';
+import { endTokens } from './revoke-credential.ts';
 import { toStoredCredential } from './stored-credential.ts';
 import { verifyCredential, type VerifiedCredential } from './verify-credential.ts';
 
@@ -156,27 +156,18 @@ async function settle<T>(
 
 /** What cannot be used shall not stay alive at the host. Whatever goes wrong here is less than what did before. */
 async function takeBack(context: OperationContext, request: SignInRequest, tokens: TokenSet): Promise<void> {
-  const { support, client, network } = await prepare(context, request);
-  const { revocation } = support.toEndpoints(request.description);
-  const { refreshToken, accessToken } = tokens;
-  if (revocation === null && !support.endSignIn) {
-    context.reporter.note(
-      `What was allowed at the host stands until you end it at ${support.grantsPage(request.description.host)}`,
-    );
-    return;
-  }
-  const signal = AbortSignal.timeout(10_000);
+  const { provider, description, client, caFile } = request;
   try {
-    if (revocation === null) {
-      const { provider, description, client: own, caFile } = request;
-      const api = await openAnonymous(context, provider, description.host, caFile, { signal });
-      await support.endSignIn?.(api, own.identity, { accessToken, refreshToken });
-      return;
-    }
-    await revokeToken(client, { ...network, signal }, revocation, {
-      value: refreshToken ?? accessToken,
-      kind: refreshToken === null ? 'access_token' : 'refresh_token',
+    const ended = await endTokens(context, provider, {
+      place: description,
+      caFile,
+      readIdentity: () => Promise.resolve(client.identity),
+      tokens,
+      signal: AbortSignal.timeout(10_000),
     });
+    if (ended.outcome === 'impossible') {
+      context.reporter.note(`What was allowed at the host stands until you end it at ${ended.pageUrl}`);
+    }
   } catch (error) {
     if (!(error instanceof GitlinkError)) throw error;
   }
