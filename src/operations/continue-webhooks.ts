@@ -1,4 +1,4 @@
-import { quote } from './doctor/check.ts';
+import { quoteWord } from './quote-word.ts';
 import type { RegenerateRequest } from './regenerate-webhooks.ts';
 
 /** What of a request a person types again to continue it; the secret is stored by then. */
@@ -23,6 +23,6 @@ export function sayHowToContinue(request: RequestWords): string {
     ...(verify ? ['--verify'] : []),
     ...(concurrency === null ? [] : ['--concurrency', String(concurrency)]),
   ];
-  const line = `gitlink regenerate-webhooks ${words.map(quote).join(' ')}`;
+  const line = `gitlink regenerate-webhooks ${words.map(quoteWord).join(' ')}`;
   return `${mode === 'rotate' ? 'To continue with the same secret' : 'To continue'}: ${line}`;
 }

@@ -33,7 +33,8 @@ export function parseItemName(item: string): ItemName | null {
 
 /** The items of a link that the records name. */
 export function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
-  const items = [credentialItem, webhook?.secretItem, webhook?.nextSecretItem];
+  const { secretItem, nextSecretItem, olderSecretItems = [] } = webhook ?? {};
+  const items = [credentialItem, secretItem, nextSecretItem, ...olderSecretItems];
   return items.filter((item) => item != null);
 }
 

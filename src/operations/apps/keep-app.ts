@@ -8,8 +8,6 @@ import { dropSecrets, keepSecret } from '../keep-secret.ts';
 import { listClientItems, nameItem } from '../secret-items.ts';
 import { isApp, type AppClient } from './open-app.ts';
 
-export { listClientItems };
-
 /** An app with its secrets, not kept yet. */
 export interface AppToKeep {
   readonly provider: Provider['id'];

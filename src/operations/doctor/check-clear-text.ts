@@ -1,8 +1,9 @@
+import { quoteWord } from '../quote-word.ts';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { redact } from '../../redaction.ts';
-import { count, quote, sound, type Check, type Doctor } from './check.ts';
+import { count, sound, type Check, type Doctor } from './check.ts';
 
 /** Files in which git and its friends keep credentials in clear text. */
 const clearTextFiles = [
@@ -27,7 +28,7 @@ export async function checkClearText({ context }: Doctor): Promise<readonly Chec
       if (lines.length === 0 || text.length > 1_000_000) return [];
       const where = `line${lines.length === 1 ? '' : 's'} ${lines.slice(0, 5).join(', ')}${lines.length > 5 ? ' …' : ''}`;
       const detail = `${path} holds ${count(lines.length, 'credential')} in clear text (${where})`;
-      const fix = `sed -i ${quote(lines.map((line) => `${line}d`).join(';'))} ${quote(path)}`;
+      const fix = `sed -i ${quoteWord(lines.map((line) => `${line}d`).join(';'))} ${quoteWord(path)}`;
       return [{ name, state: 'warning', detail, fix }];
     }),
   );

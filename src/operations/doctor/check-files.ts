@@ -1,3 +1,4 @@
+import { quoteWord } from '../quote-word.ts';
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { GitlinkError, StorageError } from '../../errors.ts';
@@ -8,7 +9,7 @@ import { currentFormat } from '../../store/migrations.ts';
 import { readPrivateFile } from '../../store/private-files.ts';
 import { LockError } from '../../store/process-lock.ts';
 import type { OperationContext } from '../context.ts';
-import { leftoverAgeMs, mendingLine, quote, sound, toDetail, type Check, type Doctor } from './check.ts';
+import { leftoverAgeMs, mendingLine, sound, toDetail, type Check, type Doctor } from './check.ts';
 
 const groupAndWorld = 0o077;
 
@@ -31,7 +32,7 @@ export function checkModes({ config, state }: Directories, platform: NodeJS.Plat
 }
 
 function judgeFile(name: string, path: string, status: Stats): Check[] {
-  const word = quote(path);
+  const word = quoteWord(path);
   const error = (fault: string, fix: string): Check[] => [
     { name, state: 'error', detail: `${path} ${fault}`, fix, path },
   ];
@@ -126,7 +127,7 @@ function isRefused(path: string, modes: readonly Check[]): boolean {
 function findRecordsFix(path: string): string {
   const version = readVersion(path);
   if (version !== null && version > currentFormat.version) return 'npm install --global gitlink@latest';
-  const word = quote(path);
+  const word = quoteWord(path);
   if (readVersion(`${path}.previous`) !== null)
     return `cp ${word} ${word}.damaged; cp ${word}.previous ${word}`;
   return existsSync(path) ? `mv ${word} ${word}.damaged` : `ls -la ${word}`;
@@ -153,7 +154,7 @@ export async function checkSettings({ context }: Doctor, modes: readonly Check[]
     if (!(error instanceof GitlinkError)) throw error;
     const path = toSettingsPath(context.directories.config);
     if (isRefused(path, modes)) return [];
-    const word = quote(path);
+    const word = quoteWord(path);
     return [{ name, state: 'error', detail: toDetail(error), fix: `mv ${word} ${word}.damaged` }];
   }
 }
@@ -179,7 +180,7 @@ export function checkLeftoverFiles({ context, records }: Doctor): Promise<readon
     name,
     state: 'warning',
     detail: `${file.path} ${detail}`,
-    fix: `rm -r ${quote(file.path)}`,
+    fix: `rm -r ${quoteWord(file.path)}`,
     mend: () => {
       rmSync(file.path, { recursive: true, force: true });
       return Promise.resolve(`removed ${file.path}`);

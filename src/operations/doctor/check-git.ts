@@ -1,10 +1,11 @@
+import { quoteWord } from '../quote-word.ts';
 import { GitlinkError } from '../../errors.ts';
 import { readConfigFile } from '../../git/config-file.ts';
 import { planCredentialSetup } from '../../git/credential-config.ts';
 import { listRemotes } from '../../git/remotes.ts';
 import { runGit } from '../../git/run-git.ts';
 import { listConfiguredHosts, planGitSetup, planGitUndo } from '../configure-git.ts';
-import { quote, sound, toDetail, type Check, type Doctor } from './check.ts';
+import { sound, toDetail, type Check, type Doctor } from './check.ts';
 
 /** The first git that hands a helper the path of a repository and obeys an empty `helper` (git-config(1)). */
 const oldestGit = [2, 9] as const;
@@ -79,7 +80,7 @@ async function checkUsed(
 async function findHelperFix(context: Doctor['context'], file: string, helper: string): Promise<string> {
   const entries = await readConfigFile(file, context);
   const other = entries.find(({ name, value }) => name === 'helper' && value !== '' && value !== helper);
-  return `git config --file ${quote(file)} --unset-all ${quote(`${other?.section ?? 'credential'}.helper`)}`;
+  return `git config --file ${quoteWord(file)} --unset-all ${quoteWord(`${other?.section ?? 'credential'}.helper`)}`;
 }
 
 function toForsaken(context: Doctor['context'], host: string): Check {
@@ -108,7 +109,12 @@ export async function checkRemotes({ context }: Doctor): Promise<readonly Check[
       const address =
         url === null ? 'URL-WITHOUT-THE-TOKEN' : `${url.protocol}://${url.host}${port}/${url.path}`;
       return [
-        { name, state: 'warning', detail, fix: `git remote set-url ${quote(remote)} ${quote(address)}` },
+        {
+          name,
+          state: 'warning',
+          detail,
+          fix: `git remote set-url ${quoteWord(remote)} ${quoteWord(address)}`,
+        },
       ];
     });
     if (checks.length > 0) return checks;

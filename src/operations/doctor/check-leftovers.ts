@@ -1,3 +1,4 @@
+import { quoteWord } from '../quote-word.ts';
 import type { Secret } from '../../secret.ts';
 import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
 import { mapLink } from '../change-link.ts';
@@ -11,7 +12,7 @@ import { readItem, readLinkSecret } from '../read-stored.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { parseItemName } from '../secret-items.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
-import { count, leftoverAgeMs, mendingLine, quote, sound, type Check, type Doctor } from './check.ts';
+import { count, leftoverAgeMs, mendingLine, sound, type Check, type Doctor } from './check.ts';
 import { listNamedItems, storeWords, type StoreReadings } from './read-stores.ts';
 
 type Intent = Records['intents'][number];
@@ -165,7 +166,7 @@ function checkOrphans(name: string, { context }: Doctor, stores: StoreReadings):
         name,
         state: 'warning',
         detail: `the keychain holds ${item}, which no link here names; it may be of another --config-dir`,
-        fix: `secret-tool clear service gitlink username ${quote(item)}`,
+        fix: `secret-tool clear service gitlink username ${quoteWord(item)}`,
       })),
     ];
   });

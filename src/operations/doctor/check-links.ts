@@ -1,11 +1,13 @@
+import { quoteWord } from '../quote-word.ts';
 import { getProvider } from '../../providers/registry.ts';
 import type { ClientRecord, LinkRecord, Records } from '../../store/link-schema.ts';
 import { isInstallation } from '../apps/open-app.ts';
 import { describeLinks } from '../describe-links.ts';
 import { findNextStep } from '../next-step.ts';
 import { findOwnWebhooks } from '../remove-webhooks.ts';
+import { listClientItems, parseItemName } from '../secret-items.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
-import { count, quote, sound, type Check, type Doctor } from './check.ts';
+import { count, sound, type Check, type Doctor } from './check.ts';
 import { storeWords, type StoreReadings } from './read-stores.ts';
 
 /** Whether each link has what it needs here, and what was begun and not finished. */
@@ -28,9 +30,11 @@ export function checkLinks({ context, records }: Doctor, stores: StoreReadings):
 }
 
 function isLeft({ id, storage }: LinkRecord, { intents }: Records, stores: StoreReadings): boolean {
-  return intents.some(
-    ({ item }) => item.startsWith(`credential.${id}.`) && stores[storage].secrets.has(item),
-  );
+  const isOfLink = (item: string): boolean => {
+    const name = parseItemName(item);
+    return name?.kind === 'credential' && name.id === id;
+  };
+  return intents.some(({ item }) => isOfLink(item) && stores[storage].secrets.has(item));
 }
 
 function findMissing(link: LinkRecord, records: Records, stores: StoreReadings): Check | null {
@@ -131,7 +135,7 @@ export function checkClients({ records }: Doctor, stores: StoreReadings): readon
   const clients = records?.clients ?? [];
   if (records === null || clients.length === 0) return [];
   const checks = clients.flatMap((client): Check[] => {
-    const fix = `gitlink client remove ${quote(client.clientId)}`;
+    const fix = `gitlink client remove ${quoteWord(client.clientId)}`;
     if (!records.links.some((link) => link.client === client.id)) {
       const detail = `the client ${client.clientId} of ${client.host} is registered, and no link uses it`;
       return [{ name, state: 'warning', detail, fix }];
@@ -143,11 +147,9 @@ export function checkClients({ records }: Doctor, stores: StoreReadings): readon
 
 function findMissingClientSecret(client: ClientRecord, stores: StoreReadings): Check[] {
   const { fault, secrets } = stores[client.storage];
-  const { app, secretItem } = client;
-  const items = [secretItem, app?.keyItem, app?.webhook?.secretItem].filter((item) => item != null);
-  if (fault !== null || items.every((item) => secrets.has(item))) return [];
+  if (fault !== null || listClientItems(client).every((item) => secrets.has(item))) return [];
   const { provider, host, clientId } = client;
   const detail = `the secret of the client ${clientId} is not in the ${storeWords[client.storage]} any more`;
-  const fix = `gitlink client add ${provider} --host ${quote(host)} --client-id ${quote(clientId)} --with-secret`;
+  const fix = `gitlink client add ${provider} --host ${quoteWord(host)} --client-id ${quoteWord(clientId)} --with-secret`;
   return [{ name: 'clients', state: 'error', detail, fix }];
 }

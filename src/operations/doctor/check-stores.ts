@@ -1,10 +1,11 @@
+import { quoteWord } from '../quote-word.ts';
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import { GitlinkError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
 import { toVaultPath } from '../../store/file-names.ts';
 import { connectSessionBus, findSessionBusSocket } from '../../vault/session-bus.ts';
 import { VaultError } from '../../vault/vault.ts';
-import { count, quote, sound, toDetail, type Check, type Doctor } from './check.ts';
+import { count, sound, toDetail, type Check, type Doctor } from './check.ts';
 import { listNamedItems, type StoreReadings } from './read-stores.ts';
 
 const busDeadlineMs = 3_000;
@@ -106,7 +107,7 @@ export function checkEncryptedFile({ context, records }: Doctor, { file }: Store
   if (passphrase.some(({ state }) => state === 'error')) return passphrase;
   if (fault === null)
     return [...passphrase, sound(name, `opens; it holds ${count(items?.length ?? 0, 'secret')}`)];
-  const path = quote(toVaultPath(context.directories.config));
+  const path = quoteWord(toVaultPath(context.directories.config));
   const isDamaged = fault instanceof VaultError && fault.fault === 'damaged';
   const fix = isDamaged ? `mv ${path} ${path}.damaged` : 'export GITLINK_PASSPHRASE_FILE=FILE';
   const after = isDamaged ? '; once it is out of the way, relink its links' : '';
@@ -120,7 +121,7 @@ function checkPassphraseFile(
   const name = 'passphrase-file';
   const path = recorded ?? (env['GITLINK_PASSPHRASE'] ? null : (env['GITLINK_PASSPHRASE_FILE'] ?? null));
   if (!path) return [];
-  const word = quote(path);
+  const word = quoteWord(path);
   let mode: number;
   try {
     const status = statSync(path);

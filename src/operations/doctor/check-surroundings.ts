@@ -1,3 +1,4 @@
+import { quoteWord } from '../quote-word.ts';
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { GitlinkError } from '../../errors.ts';
@@ -10,7 +11,7 @@ import { getProvider } from '../../providers/registry.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { withDeadline } from '../deadline.ts';
 import { openAnonymous } from '../open-anonymous.ts';
-import { quote, sound, toDetail, type Check, type Doctor } from './check.ts';
+import { sound, toDetail, type Check, type Doctor } from './check.ts';
 
 const hostDeadlineMs = 5_000;
 /** Above this, tokens are refreshed too late and a host may refuse what is signed with a time. */
@@ -74,7 +75,7 @@ export function checkProxy({ context, records }: Doctor): Promise<readonly Check
   if (ranges.length > 0) {
     const kept = entries.filter((entry) => !ranges.includes(entry)).join(',');
     const detail = `network ranges in ${variable} match nothing (${ranges.join(', ')}): name the hosts`;
-    checks.push({ name, state: 'warning', detail, fix: `export ${variable}=${quote(kept)}` });
+    checks.push({ name, state: 'warning', detail, fix: `export ${variable}=${quoteWord(kept)}` });
   }
   return Promise.resolve(
     checks.length > 0 ? checks : [sound(name, ways.join(', ') || 'hosts are asked directly')],
@@ -130,7 +131,7 @@ export async function checkHosts({ context, records }: Doctor): Promise<readonly
   const silent = answers.flatMap(({ link, fault }): Check[] => {
     if (fault === null) return [];
     const detail = `${toDisplayHost(link.host)} does not answer: ${fault}`;
-    return [{ name: 'hosts', state: 'warning', detail, fix: `curl --head ${quote(link.host)}` }];
+    return [{ name: 'hosts', state: 'warning', detail, fix: `curl --head ${quoteWord(link.host)}` }];
   });
   const hosts =
     silent.length > 0

@@ -46,11 +46,6 @@ export function toDetail({ message }: GitlinkError): string {
   return message.replace(/\.$/, '');
 }
 
-/** A word for a shell: as it is where that is safe, else in single quotes. */
-export function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
 /** `1 secret`, `3 secrets`. */
 export function count(number: number, thing: string): string {
   return `${number} ${thing}${number === 1 ? '' : 's'}`;

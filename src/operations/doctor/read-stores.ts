@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { GitlinkError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import { toVaultPath } from '../../store/file-names.ts';
-import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
-import { listClientItems } from '../apps/keep-app.ts';
+import type { Records, Storage } from '../../store/link-schema.ts';
+import { listClientItems, listLinkItems } from '../secret-items.ts';
 import type { OperationContext } from '../context.ts';
 import type { Doctor } from './check.ts';
 
@@ -26,12 +26,6 @@ export const storeWords: Readonly<Record<Storage, string>> = {
   file: 'encrypted file',
   env: 'environment',
 };
-
-/** The items of a link that the records name. */
-function listLinkItems({ credentialItem, webhook }: LinkRecord): readonly string[] {
-  const items = [credentialItem, webhook?.secretItem, webhook?.nextSecretItem];
-  return items.filter((item) => item != null);
-}
 
 /** Every item that the records name in a store. */
 export function listNamedItems(records: Records, storage: Storage): readonly string[] {
