@@ -14,7 +14,7 @@ export function registerWebhookSecret(cli: Cli): void {
     ['gitlink webhook-secret gitea --previous', 'what they were signed with before an unfinished rotation'],
   ])
     .argument('[link]', 'the link; not needed when there is only one')
-    .option('--previous', 'the secret before the rotation that is under way')
+    .option('--previous', 'the secret of webhooks that a rotation has not reached')
     .option('--signing', 'in the form that the host signs deliveries with, where that is another (GitLab)')
     .action((name: string | undefined, flags: WebhookSecretFlags) =>
       cli.run('webhook-secret', async (session) => {
