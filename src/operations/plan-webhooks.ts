@@ -161,13 +161,20 @@ function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: Web
   const { admin, target, mode, open } = question;
   const entry = question.ledger.get(toPlaceKey(place));
   const known = hooks.filter((hook) => hook.id === entry?.hookId);
+  const findOwner = ({ id }: Webhook): string | undefined =>
+    id === entry?.hookId ? undefined : question.ofOthers.get(toHookKey(toPlaceKey(place), id));
   const isOurUrl = (url: string): boolean => url === target.url || url === question.earlierUrl;
   const lost = findLost(entry, hooks).filter(
-    (each) => isOurUrl(each.url) && admin.isMarked(open.access, each) !== false,
+    (each) =>
+      isOurUrl(each.url) && admin.isMarked(open.access, each) !== false && findOwner(each) === undefined,
   );
-  const sameUrl = hooks.filter((hook) => hook.url === target.url);
-  const other = known.length > 0 ? undefined : findOther(question, place, sameUrl);
-  if (other !== undefined) return skip(place, `the webhook of "${other}" delivers there already`, true);
+  const atUrl = hooks.filter((hook) => hook.url === target.url);
+  // Two links would give it their own secret in turn.
+  const owner = atUrl.map(findOwner).find((name) => name !== undefined);
+  if (owner !== undefined && known.length === 0 && mode !== 'remove') {
+    return skip(place, `the webhook of "${owner}" delivers there already`, true);
+  }
+  const sameUrl = atUrl.filter((hook) => findOwner(hook) === undefined);
   const isMarked = (hook: Webhook): boolean => {
     const mark = admin.isMarked(open.access, hook);
     // The link of the environment keeps no journal: its key is the URL where hooks have no names.
@@ -215,17 +222,6 @@ function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: Web
   const action = faults.length > 0 ? 'repair' : 'unchanged';
   const reason = [...faults, ...(foreign.length > 0 ? [others(foreign.length)] : [])].join(', ') || null;
   return { ...base, action, reason, hook, duplicates };
-}
-
-/** The other link whose hook one of these is: both would give it their own secret in turn. */
-function findOther(
-  { ofOthers }: PlanQuestion,
-  place: WebhookPlace,
-  hooks: readonly Webhook[],
-): string | undefined {
-  return hooks
-    .map(({ id }) => ofOthers.get(toHookKey(toPlaceKey(place), id)))
-    .find((name) => name !== undefined);
 }
 
 /** Whether a hook was made for these events, no more and no less. Older lines of the journal do not tell. */

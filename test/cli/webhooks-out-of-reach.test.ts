@@ -227,6 +227,10 @@ describe('two at once', () => {
       results: [{ state: 'failed', reason: 'the webhook of "github" delivers there already' }],
     });
     expect(github.hooksOf('ada/notes')).toMatchObject([{ secret: before }]);
+    // Nothing is there for it to remove.
+    const removed = await sandbox.run(['regenerate-webhooks', 'other', ...args, '--remove']);
+    expect(removed, removed.stderr).toMatchObject({ exitCode: 0 });
+    expect(github.hooksOf('ada/notes')).toMatchObject([{ secret: before }]);
   });
 });
 
