@@ -134,7 +134,13 @@ function createProgram(runtime: Runtime): Command {
     .option('--no-color', 'no colours (NO_COLOR does the same)')
     .option('-y, --yes', 'take the usual answer to every question')
     .option('--config-dir <dir>', 'keep everything in this folder (GITLINK_CONFIG_DIR does the same)')
-    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .configureHelp({
+      showGlobalOptions: false,
+      sortSubcommands: false,
+      // Nearly every command has options: saying so would leave the descriptions no room in 80 columns.
+      subcommandTerm: (command) =>
+        `${command.name()} ${command.usage().replace('[options]', '').trim()}`.trim(),
+    })
     .configureOutput({
       writeOut: (text) => {
         runtime.stdout.write(text);

@@ -26,6 +26,16 @@ describe('help', () => {
     expect((await sandbox.run(['-h'])).stdout).toBe(none.stdout);
   });
 
+  test('fits into 80 columns', async () => {
+    const sandbox = createSandbox();
+    const runs = await Promise.all(
+      ['--help', ...Object.keys(commandTable)].map((word) => sandbox.run([word, '--help'])),
+    );
+    const lines = runs.flatMap(({ stdout }) => stdout.split('\n'));
+    // Examples stay whole, so that they can be copied: they begin with two or six spaces.
+    expect(lines.filter((line) => line.length > 80 && !/^(?: {2}\$ | {6}\S)/.test(line))).toEqual([]);
+  });
+
   test('--version prints the version, wherever it stands', async () => {
     const sandbox = createSandbox();
     for (const args of [['--version'], ['-V'], ['--json', '--version']]) {
