@@ -1,8 +1,10 @@
 import { UsageError } from '../errors.ts';
+import { matchesHost } from '../git/host-match.ts';
 import { readLinkSetting } from '../git/link-setting.ts';
 import { parseRepositoryUrl } from '../git/repository-url.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
 import { chooseLink, type LinkChoice } from './choose-link.ts';
+import { listConfiguredHosts } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
 
 /** Which link git would get for an address, and why. */
@@ -11,6 +13,8 @@ export interface LinkExplanation extends LinkChoice {
   readonly url: string;
   /** Whether the address holds a password or token, which git uses instead of asking. */
   readonly hasPassword: boolean;
+  /** Whether `setup-git` was never run for the host of the link that git would get. */
+  readonly needsSetup: boolean;
 }
 
 /**
@@ -28,10 +32,17 @@ export function explainLink(context: OperationContext, url: string): LinkExplana
   }
   const { protocol, host, port, path, username, hasPassword } = parsed;
   const place = { protocol, host: port === null ? host : `${host}:${port}`, path, username };
+  const records = context.links.read();
   const choice = chooseLink(place, {
-    links: context.links.read().links,
+    links: records.links,
     listRepositories: (link) => readRepositoryList(context.directories.state, link.id),
     readPreference: () => readLinkSetting(context),
   });
-  return { ...choice, url: `${protocol}://${place.host}/${path}`, hasPassword };
+  const { chosen } = choice;
+  // Nothing is kept of what git was told for the environment's link.
+  const needsSetup =
+    chosen !== null &&
+    chosen.storage !== 'env' &&
+    !listConfiguredHosts(records).some((each) => matchesHost(place, each, chosen));
+  return { ...choice, url: `${protocol}://${place.host}/${path}`, hasPassword, needsSetup };
 }

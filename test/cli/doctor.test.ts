@@ -493,6 +493,20 @@ const breakages: readonly Breakage[] = [
     isMendedByFix: false,
   },
   {
+    title: 'a linked host that git does not ask for, although it asks for another',
+    name: 'git-setup',
+    state: 'warning',
+    detail: /git does not ask gitlink for .*, of which there is a link/,
+    seed: async ({ sandbox }) => {
+      expect(await sandbox.run(['setup-git'])).toMatchObject({ exitCode: 0 });
+      const other = await startGitea();
+      const token = sandbox.guard(addToken(other, usualScopes));
+      const args = ['link', 'gitea', '--host', other.url, '--with-token', '--name', 'other'];
+      expect(await sandbox.run(args, { input: token })).toMatchObject({ exitCode: 0 });
+    },
+    isMendedByFix: false,
+  },
+  {
     title: 'a host that git asks for and no link is of',
     name: 'git-setup',
     state: 'warning',

@@ -18,7 +18,7 @@ export function registerExplain(cli: Cli): void {
     .argument('<url>', 'the address of a repository, as in: git clone URL')
     .action((address: string) =>
       cli.run('explain', ({ context, output, reporter, styles }) => {
-        const { url, hasPassword, chosen, candidates, reason } = explainLink(context, address);
+        const { url, hasPassword, needsSetup, chosen, candidates, reason } = explainLink(context, address);
         if (hasPassword) reporter.warn('The address holds a password, which git uses instead of asking.');
         output.document({
           url,
@@ -32,6 +32,7 @@ export function registerExplain(cli: Cli): void {
         });
         printTable(output, styles, columns, candidates);
         reporter.note(chosen === null ? `No link: ${reason}.` : `git would get "${chosen.name}": ${reason}.`);
+        if (needsSetup) reporter.note('git does not ask gitlink for this host yet: gitlink setup-git');
         return Promise.resolve();
       }),
     );

@@ -4,7 +4,8 @@ import { readConfigFile } from '../../git/config-file.ts';
 import { planCredentialSetup } from '../../git/credential-config.ts';
 import { listRemotes } from '../../git/remotes.ts';
 import { runGit } from '../../git/run-git.ts';
-import { listConfiguredHosts, planGitSetup, planGitUndo } from '../configure-git.ts';
+import type { Records } from '../../store/link-schema.ts';
+import { listConfiguredHosts, listGitHosts, planGitSetup, planGitUndo } from '../configure-git.ts';
 import { sound, toDetail, type Check, type Doctor } from './check.ts';
 
 /** The first git that hands a helper the path of a repository and obeys an empty `helper` (git-config(1)). */
@@ -36,10 +37,12 @@ async function checkSetup(doctor: Doctor): Promise<readonly Check[]> {
   const hosts = listConfiguredHosts(records);
   if (hosts.length === 0) return [sound(name, 'git does not ask gitlink; to change that: gitlink setup-git')];
   try {
-    const forsaken = hosts.filter((host) => !records.links.some((link) => link.host === host));
+    const linked = records.links.flatMap(listGitHosts);
+    const forsaken = hosts.filter((host) => !linked.includes(host));
     const used = hosts.filter((host) => !forsaken.includes(host));
     const checks = [
       ...(await checkUsed(context, used, helper)),
+      ...listUnasked(records, hosts).map(toUnasked),
       ...forsaken.map((host) => toForsaken(context, host)),
     ];
     return checks.length > 0 ? checks : [sound(name, `git asks gitlink for ${used.join(', ')}`)];
@@ -81,6 +84,18 @@ async function findHelperFix(context: Doctor['context'], file: string, helper: s
   const entries = await readConfigFile(file, context);
   const other = entries.find(({ name, value }) => name === 'helper' && value !== '' && value !== helper);
   return `git config --file ${quoteWord(file)} --unset-all ${quoteWord(`${other?.section ?? 'credential'}.helper`)}`;
+}
+
+/** The hosts of links that `setup-git` was not run for, although it was for others. */
+function listUnasked({ links }: Records, configured: readonly string[]): readonly string[] {
+  // Nothing is kept of what git was told for the environment's link.
+  const needed = links.filter(({ storage, status }) => storage !== 'env' && status !== 'unlinking');
+  return [...new Set(needed.flatMap(listGitHosts))].filter((host) => !configured.includes(host));
+}
+
+function toUnasked(host: string): Check {
+  const detail = `git does not ask gitlink for ${host}, of which there is a link`;
+  return { name: 'git-setup', state: 'warning', detail, fix: 'gitlink setup-git' };
 }
 
 function toForsaken(context: Doctor['context'], host: string): Check {
