@@ -1,5 +1,6 @@
+import { quoteWord } from './quote-word.ts';
 import { UsageError } from '../errors.ts';
-import { matchesHost } from '../git/host-match.ts';
+import { matchesHost, toCurrentPlace } from '../git/host-match.ts';
 import { readLinkSetting } from '../git/link-setting.ts';
 import { parseRepositoryUrl } from '../git/repository-url.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
@@ -25,7 +26,13 @@ export interface LinkExplanation extends LinkChoice {
  */
 export function explainLink(context: OperationContext, url: string): LinkExplanation {
   const parsed = parseRepositoryUrl(url);
-  if (parsed === null || parsed.protocol === 'ssh') {
+  if (parsed?.protocol === 'ssh') {
+    const address = toUrl({ ...toCurrentPlace(parsed), protocol: 'https' });
+    throw new UsageError('For an ssh address git uses an ssh key, and gitlink plays no part.', {
+      hint: `To see what git would get without ssh: gitlink explain ${quoteWord(address)}`,
+    });
+  }
+  if (parsed === null) {
     throw new UsageError('gitlink answers git for addresses that begin with https://, and this is none.', {
       hint: 'Give the address as in: git clone https://git.acme.dev/acme/api.git',
     });
@@ -38,11 +45,24 @@ export function explainLink(context: OperationContext, url: string): LinkExplana
     listRepositories: (link) => readRepositoryList(context.directories.state, link.id),
     readPreference: () => readLinkSetting(context),
   });
-  const { chosen } = choice;
+  const { chosen, candidates } = choice;
+  const reason = candidates.length > 0 ? choice.reason : explainAbsence(place);
   // Nothing is kept of what git was told for the environment's link.
   const needsSetup =
     chosen !== null &&
     chosen.storage !== 'env' &&
     !listConfiguredHosts(records).some((each) => matchesHost(place, each, chosen));
-  return { ...choice, url: `${protocol}://${place.host}/${path}`, hasPassword, needsSetup };
+  return { ...choice, reason, url: toUrl(place), hasPassword, needsSetup };
+}
+
+type Place = Readonly<Record<'protocol' | 'host' | 'path', string>>;
+
+function toUrl({ protocol, host, path }: Place): string {
+  return `${protocol}://${host}/${path}`;
+}
+
+function explainAbsence(place: Place): string {
+  // The path tells an instance below it, or an organization; one that a shell would not take as it is stays out.
+  const address = toUrl(/^[\w.~/-]+$/.test(place.path) ? place : { ...place, path: '' });
+  return `no link is for ${place.host}; to make one: gitlink link ${address}`;
 }

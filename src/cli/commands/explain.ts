@@ -31,7 +31,9 @@ export function registerExplain(cli: Cli): void {
           reason,
         });
         printTable(output, styles, columns, candidates);
-        reporter.note(chosen === null ? `No link: ${reason}.` : `git would get "${chosen.name}": ${reason}.`);
+        reporter.note(
+          chosen === null ? `git would get none: ${reason}` : `git would get "${chosen.name}": ${reason}.`,
+        );
         if (needsSetup) reporter.note('git does not ask gitlink for this host yet: gitlink setup-git');
         return Promise.resolve();
       }),
