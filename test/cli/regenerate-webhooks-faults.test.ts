@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GiteaSimulator } from '../simulators/gitea/server.ts';
 import { createLinked, type Linked } from '../support/linked.ts';
@@ -43,6 +45,7 @@ const losses = [
   { method: 'DELETE', fault: { kind: 'lost' } },
 ] as const;
 
+const isLedger = (name: string): boolean => name.startsWith('webhooks-') && name.endsWith('.jsonl');
 const nameOf = (index: number): string => `ada/site-${String(index + 1).padStart(4, '0')}`;
 const hooksPathOf = (index: number): RegExp => new RegExp(`${nameOf(index)}/hooks`);
 
@@ -85,6 +88,21 @@ describe('regenerate-webhooks in part', () => {
     ).toBe(next);
     expect(listWrites(gitea).filter((line) => line.includes(done))).toEqual([]);
     expect(await readSecret(sandbox, '--previous')).toBeNull();
+  });
+
+  test('show and doctor count the hooks that the host refused to make', async () => {
+    const linked = await linkFour();
+    const { gitea, sandbox } = linked;
+    gitea.faults.add({ method: 'POST', path: /\/hooks/, fault: answer(403) });
+    expect(await regenerate(linked, ['--url', receiverUrl])).toMatchObject({ exitCode: 3 });
+    const words = '0 of 4 hooks have the new secret';
+    const shown = await sandbox.run(['show', 'gitea']);
+    expect(shown.stdout).toContain(`${words}; continue with: gitlink regenerate-webhooks gitea\n`);
+    const checks = await sandbox.run(['doctor']);
+    expect(checks.stdout).toContain(`a run for "gitea" is unfinished: ${words}\t`);
+
+    rmSync(join(sandbox.stateDirectory, readdirSync(sandbox.stateDirectory).find(isLedger) ?? ''));
+    expect((await sandbox.run(['show', 'gitea'])).stdout).toContain('no hook has the new secret yet; ');
   });
 
   test('a hook that the host refused to make is not mistaken for one that somebody makes later', async () => {

@@ -5,6 +5,7 @@ import { describeLinks } from '../../operations/describe-links.ts';
 import { findNextStep } from '../../operations/next-step.ts';
 import { findOwnWebhooks } from '../../operations/remove-webhooks.ts';
 import type { LinkDocument } from '../../operations/link-document.ts';
+import { describeUnfinishedRun } from '../../operations/unfinished-run.ts';
 import { toPrintable } from '../../printable.ts';
 import { getProvider } from '../../providers/registry.ts';
 import { readLastUsage } from '../../store/usage-log.ts';
@@ -93,10 +94,7 @@ function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[]
   const { webhook } = link;
   if (webhook === null) return listAppWebhookFacts(context, link);
   const hooks = findOwnWebhooks(context, link);
-  const isUnfinished = webhook.nextSecretItem !== null && link.status !== 'unlinking';
-  const done = hooks.filter(
-    ({ state, secretItem }) => state === 'confirmed' && secretItem === webhook.nextSecretItem,
-  );
+  const unfinished = describeUnfinishedRun(context, link);
   return [
     ['webhooks', `${hooks.length} to ${webhook.url}`],
     ['webhook events', webhook.events.join(', ')],
@@ -106,14 +104,14 @@ function listWebhookFacts(context: Session['context'], link: LinkRecord): Fact[]
         ? 'never regenerated'
         : `of ${new Date(webhook.regeneratedAt).toISOString()}`,
     ],
-    ...(isUnfinished
-      ? [
+    ...(unfinished === null
+      ? []
+      : [
           [
             'unfinished run',
-            `${done.length} of ${hooks.length} hooks have the new secret; continue with: gitlink regenerate-webhooks ${link.name}`,
+            `${unfinished}; continue with: gitlink regenerate-webhooks ${link.name}`,
           ] as const,
-        ]
-      : []),
+        ]),
   ];
 }
 

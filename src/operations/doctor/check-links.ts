@@ -7,6 +7,7 @@ import { findNextStep } from '../next-step.ts';
 import { findOwnWebhooks } from '../remove-webhooks.ts';
 import { listClientItems, parseItemName } from '../secret-items.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';
+import { describeUnfinishedRun } from '../unfinished-run.ts';
 import { count, sound, type Check, type Doctor } from './check.ts';
 import { storeWords, type StoreReadings } from './read-stores.ts';
 
@@ -112,16 +113,12 @@ export function checkWebhookRuns({ context, records }: Doctor): Promise<readonly
   const checks = (records?.links ?? [])
     .filter(({ status }) => status !== 'unlinking')
     .flatMap((link): Check[] => {
-      const hooks = findOwnWebhooks(context, link);
-      const next = link.webhook?.nextSecretItem ?? null;
-      if (next !== null) {
-        const done = hooks.filter(
-          ({ state, secretItem }) => state === 'confirmed' && secretItem === next,
-        ).length;
-        const detail = `a run for "${link.name}" is unfinished: ${done} of ${count(hooks.length, 'hook')} have the new secret`;
+      const unfinished = describeUnfinishedRun(context, link);
+      if (unfinished !== null) {
+        const detail = `a run for "${link.name}" is unfinished: ${unfinished}`;
         return [{ name, state: 'warning', detail, fix: `gitlink regenerate-webhooks ${link.name}` }];
       }
-      const unknown = hooks.filter(({ state }) => state === 'sent').length;
+      const unknown = findOwnWebhooks(context, link).filter(({ state }) => state === 'sent').length;
       if (unknown === 0) return [];
       const detail = `the answer for ${count(unknown, 'hook')} of "${link.name}" was lost`;
       return [{ name, state: 'warning', detail, fix: `gitlink regenerate-webhooks ${link.name} --repair` }];
