@@ -66,6 +66,8 @@ describe('audit of webhooks', () => {
     expect(await auditWebhooks(sandbox)).toEqual([
       'error webhook-failing: the receiver was not reached last',
     ]);
+    const failing = (await audit(sandbox)).find(({ code }) => code === 'webhook-failing');
+    expect(failing?.fix).toBe('gitlink regenerate-webhooks github --repair --verify');
     const [hook] = github.hooksOf('acme/api');
     if (!hook) throw new Error('There is no hook.');
     Object.assign(hook, { insecureSsl: '1', secret: null });
@@ -91,6 +93,12 @@ describe('audit of webhooks', () => {
       "warning webhook-without-tls-check: the host does not check the receiver's certificate",
     ]);
   });
+});
+
+test('a token that the host cannot replace is for a person: where, and what takes the new one', async () => {
+  const { sandbox, github } = await createLinkedGithub();
+  const endless = (await audit(sandbox)).find(({ code }) => code === 'never-expires');
+  expect(endless?.fix).toBe(`make a new one (${github.url}/settings/tokens), then: gitlink relink github`);
 });
 
 describe('audit of installations', () => {

@@ -41,6 +41,15 @@ async function createLinkedDeployed(...more: readonly string[]): Promise<Deploye
 }
 
 describe('a deploy token', () => {
+  test('is replaced by a person, as audit says', async () => {
+    const { sandbox } = await createLinkedDeployed();
+    const run = await sandbox.run(['audit', '--json']);
+    const { findings } = run.json<{ readonly findings: readonly Readonly<Record<string, unknown>>[] }>();
+    expect(findings.find(({ code }) => code === 'never-expires')?.['fix']).toMatch(
+      /^make a new one \(http.+\), then: gitlink relink gitlab$/,
+    );
+  });
+
   test('is verified by git alone; the link says that API commands cannot work', async () => {
     const made = await createDeployed();
     const { gitlab, sandbox, username } = made;

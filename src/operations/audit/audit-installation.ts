@@ -56,7 +56,8 @@ export async function auditInstallation(
   }
   const delivery = await support.readNewestDelivery(access);
   if (delivery.outcome === 'failed') {
-    findings.push(finding('error', 'webhook-failing', `the newest delivery failed: ${delivery.reason}`, fix));
+    const evidence = `the newest delivery failed: ${delivery.reason}`;
+    findings.push(finding('error', 'webhook-failing', evidence, `${fix} --repair --verify`));
   }
   return findings;
 }

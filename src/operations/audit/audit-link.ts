@@ -6,6 +6,8 @@ import type { Capability } from '../../providers/provider.ts';
 import { capabilityWords, judgeScopes } from '../judge-scopes.ts';
 import { toLinkDocument } from '../link-document.ts';
 import { findNextStep } from '../next-step.ts';
+import { findCredentialPage } from '../revoke-credential.ts';
+import { isGitOnly } from '../verify-git-credential.ts';
 import { judgeEnd, judgeUse, type Finding, type Severity } from './finding.ts';
 
 /** What is known of a link without asking more than whether it works. */
@@ -88,11 +90,8 @@ function judgeState(link: LinkRecord, now: number, finding: ToFinding): Finding 
 }
 
 function judgeExpiry(link: LinkRecord, now: number, finding: ToFinding): Finding[] {
-  const { expiresAt, name } = link;
-  const fix =
-    link.credentialOrigin === 'obtained' && link.method !== 'token'
-      ? `gitlink relink ${name}`
-      : `gitlink rotate ${name}`;
+  const { expiresAt } = link;
+  const fix = sayHowToReplace(link);
   if (expiresAt !== null) {
     const end = judgeEnd(expiresAt, now);
     return end ? [finding(end.severity, 'expires-soon', `the credential ${end.evidence}`, fix)] : [];
@@ -100,6 +99,15 @@ function judgeExpiry(link: LinkRecord, now: number, finding: ToFinding): Finding
   // Sign-ins are renewed and Apps mint their tokens: only what a person keeps lives on forgotten.
   if (link.method !== 'token') return [];
   return [finding('info', 'never-expires', 'the token has no end, as far as its host tells', fix)];
+}
+
+/** What gives a link another credential: its host where that can, else a person. */
+function sayHowToReplace(link: LinkRecord): string {
+  const { name } = link;
+  if (link.credentialOrigin === 'obtained' && link.method !== 'token') return `gitlink relink ${name}`;
+  const provider = getProvider(link.provider);
+  if (!provider || (provider.rotate && !isGitOnly(provider, link))) return `gitlink rotate ${name}`;
+  return `make a new one (${findCredentialPage(provider, link)}), then: gitlink relink ${name}`;
 }
 
 function judgeLinkScopes(link: LinkRecord, finding: ToFinding): Finding[] {

@@ -107,7 +107,8 @@ function judgeHook(hook: InspectedWebhook, finding: ToFinding, repair: string, n
   return [
     ...(hook.failure === null
       ? []
-      : [finding('error', 'webhook-failing', hook.failure, `gitlink regenerate-webhooks ${name} --verify`)]),
+      : // The receiver may be well again: a test tells, and nothing is wrong with the secret.
+        [finding('error', 'webhook-failing', hook.failure, `${repair} --verify`)]),
     ...(hook.hasSecret === false
       ? [finding('error', 'webhook-without-secret', 'the host has no secret for the hook', regenerate(name))]
       : []),
