@@ -261,10 +261,11 @@ export async function chooseExpiry(
     const answer = await prompter.ask(
       'When does this token end? The host does not tell (2027-03-31, or never)',
       '--expires',
-      'never',
+      'unknown',
     );
     try {
-      return answer === 'never' ? null : readExpiry(answer, context.clock.now());
+      const isOpen = answer === 'never' || answer === 'unknown';
+      return isOpen ? null : readExpiry(answer, context.clock.now());
     } catch (error) {
       // A slip of the pen shall not cost all that was answered before.
       if (!(error instanceof UsageError)) throw error;

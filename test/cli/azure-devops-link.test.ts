@@ -176,7 +176,7 @@ describe('fact 1: a link is for one organization, named before anything is sent'
         ['Paste the token', `$env(TOKEN)${enter}`],
         ['May this link be used for everything', enter],
         // A slip is asked for again.
-        ['When does this token end?', `next year${enter}`],
+        ['(unknown)', `next year${enter}`],
         ['--expires takes a date', ''],
         ['When does this token end?', `2027-03-31${enter}`],
       ] as const;
