@@ -199,6 +199,21 @@ describe('token and exec', () => {
     expect(await sandbox.run(args)).toMatchObject({ exitCode: 0, stdout: '--token=x\n' });
   });
 
+  test('exec without two hyphens is told where they belong', async () => {
+    const { sandbox } = await createTwoAccounts();
+    for (const [args, line] of [
+      [['ada', 'nosuchcmd'], 'ada -- nosuchcmd'],
+      [['npm', 'run', 'a b'], "-- npm run 'a b'"],
+      [['ada', 'npm', '--', 'run'], 'ada -- npm run'],
+    ] as const) {
+      const run = await sandbox.run(['exec', ...args]);
+      expect(run).toMatchObject({ exitCode: 2, stdout: '' });
+      expect(run.stderr).toBe(
+        `gitlink: The program to run comes after two hyphens.\n  Put -- before it: gitlink exec ${line}\n`,
+      );
+    }
+  });
+
   test("exec: the child's environment only, its exit code, its arguments as they are", async () => {
     const { sandbox } = await createTwoAccounts();
     const run = (args: readonly string[]) => sandbox.run(['exec', 'ada', ...args]);

@@ -1,7 +1,10 @@
+import { quoteWord } from '../../operations/quote-word.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
+import type { Command } from 'commander';
 import { CancelledError, exitCodes, GitlinkError, UsageError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
+
 import { handOut } from '../../operations/hand-out.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
 import { withoutEnvironmentLink } from '../../operations/receiver-command.ts';
@@ -33,9 +36,23 @@ export function registerExec(cli: Cli): void {
     )
     .option('--env <name>', 'the one variable to put the token in')
     .addHelpText('after', '\nThe program and its arguments come after --')
-    .action((name: string | undefined, flags: ExecFlags) =>
-      cli.run('exec', (session) => run(session, name, flags, cli.afterDashes)),
+    // What is too much is the program, which is told better here.
+    .allowExcessArguments()
+    .action((name: string | undefined, flags: ExecFlags, { args }: Command) =>
+      cli.run('exec', (session) => {
+        if (args.length > 1) throw explainDashes(session, [...args, ...cli.afterDashes]);
+        return run(session, name, flags, cli.afterDashes);
+      }),
     );
+}
+
+/** @param words - The link, where one is named, and the program with its arguments. */
+function explainDashes({ context }: Session, words: readonly string[]): UsageError {
+  const isLinkNamed = context.links.read().links.some(({ name }) => name === words[0]);
+  const line = [...words.slice(0, isLinkNamed ? 1 : 0), '--', ...words.slice(isLinkNamed ? 1 : 0)];
+  return new UsageError('The program to run comes after two hyphens.', {
+    hint: `Put -- before it: gitlink exec ${line.map(quoteWord).join(' ')}`,
+  });
 }
 
 async function run(
