@@ -77,7 +77,7 @@ export async function runProgram(words: readonly string[], runtime: Runtime): Pr
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { exitCode: exitCodes.done };
-    throw toUsageError(error, wanted !== undefined && Object.hasOwn(commands, wanted) ? wanted : null);
+    throw toUsageError(error, program.commands.find((command) => command.name() === wanted) ?? null);
   }
   return { exitCode };
 }
@@ -211,15 +211,20 @@ function assertNoFlagAsValue(flags: readonly Option[], command: Command): void {
 }
 
 /** Commander's own words, without what the person typed where that could be a secret. */
-function toUsageError(error: CommanderError, command: string | null): UsageError {
-  const help = command === null ? 'gitlink --help' : `gitlink ${command} --help`;
+function toUsageError(error: CommanderError, command: Command | null): UsageError {
+  const help = command === null ? 'gitlink --help' : `gitlink ${command.name()} --help`;
   if (error.code === 'commander.help') {
     return new UsageError('A command is needed.', { hint: 'To see what there is: gitlink --help' });
   }
   // What it suggests stands in a second line, in brackets.
   const [text = '', suggestion = ''] = error.message.replace(/^error: /, '').split('\n');
   const message = text.replace(/(unknown option '--?[\w-]+)=[^']*'/, "$1'").replace(/\.$/, '');
-  return new UsageError(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`, {
+  const lacking =
+    error.code === 'commander.missingArgument'
+      ? command?.registeredArguments.find((argument) => message.endsWith(`'${argument.name()}'`))
+      : undefined;
+  const choices = lacking ? `: ${lacking.argChoices?.join(', ') ?? lacking.description}` : '';
+  return new UsageError(`${message.charAt(0).toUpperCase()}${message.slice(1)}${choices}.`, {
     hint: `${suggestion.replace(/^\((.*)\)$/, '$1 ')}See: ${help}`,
   });
 }

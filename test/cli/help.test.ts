@@ -62,8 +62,14 @@ describe('command lines that cannot be understood are exit 2, with the next step
     { args: ['show', 'a', 'b'], message: "Too many arguments for 'show'. Expected 1 argument but got 2." },
     {
       args: ['rename', 'a'],
-      message: "Missing required argument 'name'.",
+      message: "Missing required argument 'name': its new name.",
       hint: 'See: gitlink rename --help',
+    },
+    { args: ['config'], message: "Missing required argument 'action': list, get, set or unset." },
+    { args: ['client'], message: "Missing required argument 'action': add, create, list or remove." },
+    {
+      args: ['completion'],
+      message: "Missing required argument 'shell': bash, zsh, fish, powershell, pwsh.",
     },
     { args: ['list', '--provider'], message: "Option '--provider <provider>' argument missing." },
     {
