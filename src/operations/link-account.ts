@@ -13,8 +13,15 @@ import { toInitialTarget } from './webhook-target.ts';
 
 const linkNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
-/** @throws UsageError for a name of another form, a reserved one, or one that is taken. */
-export function assertFreeName(records: Records, name: string): void {
+/**
+ * @param advice - What to do where it is taken.
+ * @throws UsageError for a name of another form, a reserved one, or one that is taken.
+ */
+export function assertFreeName(
+  records: Records,
+  name: string,
+  advice = `Choose another with --name, or give that link a new credential: gitlink relink ${name}`,
+): void {
   if (!linkNamePattern.test(name)) {
     throw new UsageError(`"${name}" cannot be a link's name.`, {
       hint: 'Lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or digit, at most 63.',
@@ -22,9 +29,7 @@ export function assertFreeName(records: Records, name: string): void {
   }
   if (name === 'env') throw new UsageError('The name "env" is kept for links from the environment.');
   if (records.links.some((link) => link.name === name)) {
-    throw new UsageError(`There is already a link named "${name}".`, {
-      hint: `Choose another with --name, or give that link a new credential: gitlink relink ${name}`,
-    });
+    throw new UsageError(`There is already a link named "${name}".`, { hint: advice });
   }
 }
 

@@ -10,7 +10,7 @@ export async function renameLink(context: OperationContext, from: string, to: st
     const link = findLink(before, from);
     assertStored(link);
     if (from === to) return before;
-    assertFreeName(before, to);
+    assertFreeName(before, to, `Choose another: gitlink rename ${from} OTHER`);
     return { ...before, links: before.links.map((each) => (each === link ? { ...link, name: to } : each)) };
   });
   return findLink(records, to);

@@ -38,6 +38,10 @@ describe('rename', () => {
       expect(run.json()).toMatchObject({ error: { code: 'usage' } });
       expect(run.stderr).not.toContain('\u001b');
     }
+    const taken = await sandbox.run(['rename', 'gitea', 'other']);
+    expect(taken.stderr).toBe(
+      'gitlink: There is already a link named "other".\n  Choose another: gitlink rename gitea OTHER\n',
+    );
     expect(await sandbox.run(['rename', 'nothing', 'free', '--json'])).toMatchObject({ exitCode: 5 });
     expect(await sandbox.run(['rename', 'gitea'])).toMatchObject({ exitCode: 2 });
     // Its own name is no conflict.
