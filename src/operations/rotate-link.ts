@@ -76,9 +76,10 @@ async function rotateToken(
 ): Promise<LinkRotation> {
   // Ctrl-C does not cut it: an answer that nobody reads is the only copy of the new token.
   const uncut = new AbortController().signal;
-  const open = await openLink(context, getLink(context.links.read(), linkId), uncut);
+  const watch = watchWrites(context);
+  const open = await openLink(watch.context, getLink(context.links.read(), linkId), uncut);
   const { link, provider, access } = open;
-  const via = viaLink === null ? null : (await openLink(context, viaLink, uncut)).access;
+  const via = viaLink === null ? null : (await openLink(watch.context, viaLink, uncut)).access;
   const rotate = provider.rotate?.bind(provider);
   if (!rotate) {
     const pageUrl = findCredentialPage(provider, link);
@@ -94,7 +95,7 @@ async function rotateToken(
       rotate(access, { expiresAt, ...(via ? { via } : {}) }),
     );
   } catch (error) {
-    if (isRefusal(error)) await noteRotation(context, link, null);
+    if (isRefusal(error) || !watch.hasWritten()) await noteRotation(context, link, null);
     else await settleLostRotation(context, open, error);
     throw error;
   }
@@ -116,6 +117,29 @@ export function assertSameHost({ name, host }: LinkRecord, via: LinkRecord | nul
 
 function noteRotation(context: OperationContext, link: LinkRecord, begunAt: number | null): Promise<unknown> {
   return updateLink(context, link.id, (record) => ({ ...record, rotationBegunAt: begunAt }));
+}
+
+interface WriteWatch {
+  /** Links that are opened with it are watched. */
+  readonly context: OperationContext;
+  /** Whether anything but reading was asked of a host. */
+  hasWritten(): boolean;
+}
+
+/** Adapters look at a token before they replace it: what fails until then has changed nothing. */
+function watchWrites(context: OperationContext): WriteWatch {
+  let hasWritten = false;
+  const openHostClient: OperationContext['openHostClient'] = async (question) => {
+    const client = await context.openHostClient(question);
+    return {
+      ...client,
+      request: (request) => {
+        hasWritten ||= !['GET', 'HEAD'].includes(request.method);
+        return client.request(request);
+      },
+    };
+  };
+  return { context: { ...context, openHostClient }, hasWritten: () => hasWritten };
 }
 
 const refusals: readonly ErrorCode[] = [

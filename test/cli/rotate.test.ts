@@ -128,6 +128,18 @@ describe('F2: a rotation whose answer is lost', () => {
     },
   );
 
+  test('a host that cannot be reached at all: exit 7, and the link is as it was', async () => {
+    const linked = await createLinkedGitlab();
+    const { gitlab, sandbox } = linked;
+    const before = readLinks(sandbox);
+    await gitlab.close();
+    const run = await rotate(linked);
+    expect(run, run.stderr).toMatchObject({ exitCode: 7 });
+    expect(run.stderr).toContain('refused the connection');
+    expect(run.stderr).not.toContain('nobody knows');
+    expect(readLinks(sandbox)).toEqual(before);
+  });
+
   test('the host goes away altogether: exit 7; list --check finds out later', async () => {
     const linked = await createLinkedGitlab();
     const { gitlab, sandbox } = linked;
