@@ -13,6 +13,7 @@ import { sayHowToContinue } from './continue-webhooks.ts';
 import type { OperationContext } from './context.ts';
 import { findLink, getLink } from './find-link.ts';
 import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { assertMayChangeWebhooks } from './judge-scopes.ts';
 import { findPacing } from './open-anonymous.ts';
 import { planPlace, toHookKey, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
 import { findPending, noOtherWebhooks, visitOtherWebhooks, type OtherWebhooks } from './other-webhooks.ts';
@@ -106,6 +107,7 @@ async function regenerate(
 
   if (link.id === environmentId) assertSecretSupplied(request);
   if (request.mode === 'repair') assertHasSecret(link);
+  if (!request.dryRun) await assertMayChangeWebhooks(open, target.at);
   const plan = await planAll(context, request, open, admin, target, secretItem);
   request.onPlan(plan);
   if (request.dryRun) {

@@ -82,8 +82,9 @@ describe('a webhook of an organization', () => {
   test('without its scope: said by name, and nothing is made', async () => {
     const linked = await createLinkedGithub({ token: { scopes: ['repo', 'read:org'] } });
     const run = await regenerate(linked, 'github', ...atAcme);
-    expect(run.json<WebhookDocument>().summary).toMatchObject({ created: 0 });
-    expect(reasonsOf(run)).toContain('admin:org_hook');
+    expect(run, run.stderr).toMatchObject({ exitCode: 6 });
+    expect(run.stderr).toContain('admin:org_hook');
+    expect(run.stderr).toContain('gitlink relink github --for clone,webhooks,namespace-webhooks');
     expect(linked.github.hooksOf('acme')).toEqual([]);
   });
 

@@ -92,3 +92,24 @@ describe(`${count} webhooks on an Enterprise Server that has a bad day`, () => {
     expect(new Set(readSecrets(linked)).size).toBe(1);
   });
 });
+
+describe('a classic token whose scopes are known', () => {
+  test('refused without that of webhooks, and taken as soon as the host says that it has it', async () => {
+    const linked = await createLinkedGithub({ token: { scopes: ['public_repo', 'read:org'] } });
+    const refused = await regenerate(linked, '--repo', 'acme/api');
+    expect(refused, refused.stderr).toMatchObject({ exitCode: 6 });
+    expect(refused.stderr).toContain('lacks the scope admin:repo_hook');
+    linked.token.scopes = ['repo', 'read:org'];
+    const run = await regenerate(linked, '--repo', 'acme/api');
+    expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+    expect(linked.github.hooksOf('acme/api')).toHaveLength(1);
+  });
+
+  test('one that may write webhooks and not delete them is not refused', async () => {
+    const linked = await createLinkedGithub({ token: { scopes: ['repo', 'read:org'] } });
+    linked.token.scopes = ['public_repo', 'read:org', 'write:repo_hook'];
+    expect(await linked.sandbox.run(['list', '--check'])).toMatchObject({ exitCode: 0 });
+    const run = await regenerate(linked, '--repo', 'acme/api');
+    expect(run.stderr).not.toContain('lacks the scope');
+  });
+});

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { GitlabHook } from '../simulators/gitlab/hook-state.ts';
 import type { GitlabSimulatorOptions } from '../simulators/gitlab/server.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../simulators/webhook-receiver.ts';
-import { runForSecret } from '../support/ask-git.ts';
+import { readLinks, runForSecret } from '../support/ask-git.ts';
 import { createLinkedGitlab, type LinkedGitlab } from '../support/linked-gitlab.ts';
 import type { Run } from '../support/sandbox.ts';
 import { outcomesOf, receiverUrl, regenerate, type WebhookDocument } from './webhooks-kit.ts';
@@ -246,6 +246,28 @@ describe('regenerate-webhooks --at namespace at GitLab', () => {
     const run = await regenerate(linked, atAcme);
     expect(run, run.stderr).toMatchObject({ exitCode: 6 });
     expect(linked.gitlab.hooksOf('acme')).toEqual([]);
+  });
+});
+
+describe('a token that is known to lack the scope of webhooks', () => {
+  const target = ['--url', receiverUrl, '--repo', 'acme/api'];
+
+  test('is refused before a secret is made, with what to type: exit 6', async () => {
+    const linked = await createLinkedGitlab({ token: { scopes: ['read_api', 'read_repository'] } });
+    const run = await regenerate(linked, target);
+    expect(run, run.stderr).toMatchObject({ exitCode: 6 });
+    expect(run.stderr).toContain('"gitlab" lacks the scope api that webhooks need.');
+    expect(run.stderr).toContain('gitlink relink gitlab --for clone,webhooks');
+    expect(readLinks(linked.sandbox)).toMatchObject([{ webhook: null }]);
+    expect(linked.gitlab.requests.filter(({ path }) => path.includes('hooks'))).toEqual([]);
+    expect(await regenerate(linked, [...target, '--dry-run'])).toMatchObject({ exitCode: 0 });
+  });
+
+  test('is no fine-grained one, whose permissions GitLab does not tell', async () => {
+    const granularScopes = [{ access: 'user', permissions: ['read_user'] }] as const;
+    const linked = await createLinkedGitlab({ token: { kind: 'fineGrained', granularScopes } });
+    const run = await regenerate(linked, target);
+    expect(run.stderr).not.toContain('lacks the scope');
   });
 });
 

@@ -384,14 +384,12 @@ describe('regenerate-webhooks --at namespace', () => {
     expect(listWrites(linked.gitea)).toEqual([]);
   });
 
-  test('without the scope nothing is made, and the reason names it', async () => {
+  test('without the scope nothing is made, and the refusal names it: exit 6', async () => {
     const linked = await createLinked();
     const run = await regenerate(linked, ['--url', receiverUrl, '--at', 'namespace']);
-    expect(run).toMatchObject({ exitCode: 3 });
-    expect(run.json<WebhookDocument>().results[0]).toMatchObject({
-      state: 'failed',
-      reason: expect.stringContaining('write:organization') as string,
-    });
+    expect(run).toMatchObject({ exitCode: 6 });
+    expect(run.stderr).toContain('write:organization');
+    expect(listWrites(linked.gitea)).toEqual([]);
   });
 });
 
