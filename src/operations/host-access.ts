@@ -3,7 +3,7 @@ import type { Authorization, HostClient } from '../http/host-client.ts';
 import { SpentError } from '../oauth/refresh.ts';
 import type { ClientIdentity } from '../providers/oauth-support.ts';
 import type { HostAccess, HostDescription, Provider } from '../providers/provider.ts';
-import { environmentId } from '../store/environment-records.ts';
+import { environmentId, nameEnvironmentStep } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { updateLink } from './change-link.ts';
 import { findClientOf, readClientIdentity } from './client-identity.ts';
@@ -163,7 +163,10 @@ export async function whileTrusted<T>(
         : current,
     );
     throw new AuthError(`${link.host} no longer accepts the credential of "${link.name}".`, {
-      hint: `Give the link a new one with: gitlink relink ${link.name}`,
+      hint:
+        link.id === environmentId
+          ? `To mend it, ${nameEnvironmentStep(link)}.`
+          : `Give the link a new one with: gitlink relink ${link.name}`,
     });
   }
 }

@@ -1,4 +1,5 @@
 import { getProvider } from '../providers/registry.ts';
+import { environmentId, nameEnvironmentStep } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { findCredentialPage } from './revoke-credential.ts';
 
@@ -9,6 +10,7 @@ import { findCredentialPage } from './revoke-credential.ts';
  */
 export function findNextStep(link: LinkRecord): string | null {
   const { name, status, statusReason, account } = link;
+  const renewal = link.id === environmentId ? nameEnvironmentStep(link) : `gitlink relink ${name}`;
   const provider = getProvider(link.provider);
   const page = provider === null ? link.host : findCredentialPage(provider, link);
   switch (status) {
@@ -23,14 +25,12 @@ export function findNextStep(link: LinkRecord): string | null {
     case 'insufficient':
       return statusReason === 'sso'
         ? `authorise it for single sign-on (${page}); then: gitlink list --check`
-        : `gitlink relink ${name}`;
+        : renewal;
     case 'revoked':
-      return statusReason === 'uninstalled'
-        ? `install the App again: gitlink relink ${name}`
-        : `gitlink relink ${name}`;
+      return statusReason === 'uninstalled' ? `install the App again: ${renewal}` : renewal;
     case 'expired':
     case 'secretMissing':
-      return `gitlink relink ${name}`;
+      return renewal;
     case 'unchecked':
     case 'ok':
     case 'expiring':

@@ -5,6 +5,11 @@ import type { WithLock } from './process-lock.ts';
 /** The id of the link that the environment makes. Nothing about it is ever written to a file. */
 export const environmentId = 'env';
 
+/** How the environment's link gets another credential: no command can give it one. Completes "to mend it, …". */
+export function nameEnvironmentStep({ method }: LinkRecord): string {
+  return method === 'token' ? 'set another GITLINK_TOKEN' : 'change the variables GITLINK_…';
+}
+
 /** What the environment adds to the records of a process tree. */
 export interface EnvironmentRecords {
   readonly link: LinkRecord;

@@ -114,6 +114,7 @@ describe('the link of the environment', () => {
     for (let round = 0; round < 2; round += 1) {
       const run = await sandbox.run([...args, '--secret-env', 'HOOK_SECRET'], { env });
       expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+      expect(run.stderr).not.toContain('The receiver needs the secret');
     }
     expect(gitea.hooksOf('ada/notes').map((hook) => hook.secret)).toEqual([secret]);
     expect(listFiles(sandbox)).toEqual([]);
@@ -124,10 +125,29 @@ describe('the link of the environment', () => {
     [['rename', 'env', 'other']],
     [['restrict', 'env', 'ada']],
     [['rotate', 'env']],
+    [['relink', 'env', '--with-token']],
   ])('%j is refused with 6', async (args) => {
     const { sandbox, env } = await setUp();
     const run = await sandbox.run(args, { env });
     expect([run.exitCode, run.stderr]).toEqual([6, expect.stringContaining('cannot change it')]);
+  });
+
+  test('relink asks no host before it refuses', async () => {
+    const { sandbox, gitea, env } = await setUp();
+    expect(await sandbox.run(['relink', 'env'], { env })).toMatchObject({ exitCode: 6 });
+    expect(gitea.requests).toEqual([]);
+  });
+
+  test('a dead token: the advice is another GITLINK_TOKEN, and no command that is refused', async () => {
+    const { sandbox, gitea, env, token } = await setUp();
+    gitea.state.tokens.delete(token);
+    const repos = await sandbox.run(['repos'], { env });
+    const list = await sandbox.run(['list', '--check'], { env });
+    expect([repos.exitCode, list.exitCode], repos.stderr + list.stderr).toEqual([4, 3]);
+    for (const { stderr } of [repos, list]) {
+      expect(stderr).toContain('set another GITLINK_TOKEN');
+      expect(stderr).not.toContain('relink');
+    }
   });
 
   test.each([

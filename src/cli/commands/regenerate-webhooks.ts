@@ -9,6 +9,7 @@ import {
 } from '../../operations/regenerate-webhooks.ts';
 import type { WebhookMode } from '../../operations/plan-webhooks.ts';
 import { readGivenSecret } from '../credential-flags.ts';
+import { environmentId } from '../../store/environment-records.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { createRateMeter } from '../rate-meter.ts';
 import type { Session } from '../session.ts';
@@ -242,7 +243,9 @@ function explain(session: Session, outcome: RegenerateOutcome, request: Regenera
       `Webhooks of gitlink that were not touched, because they are out of reach or at another level: ${outside.join(', ')}. What they have: gitlink webhook-secret ${link.name} --previous`,
     );
   }
-  if (mode === 'rotate' && summary.created + summary.rotated > 0 && request.onSecret === null) {
+  // Whoever uses the environment's link has given the secret, and gitlink keeps none of it.
+  const isSecretMade = mode === 'rotate' && link.id !== environmentId;
+  if (isSecretMade && summary.created + summary.rotated > 0 && request.onSecret === null) {
     reporter.note(`The receiver needs the secret: gitlink webhook-secret ${link.name}`);
   }
 }

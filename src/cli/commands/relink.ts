@@ -1,7 +1,7 @@
 import { exitCodes } from '../../errors.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
-import { requireProvider } from '../../operations/link-faults.ts';
+import { assertStored, requireProvider } from '../../operations/link-faults.ts';
 import { relink } from '../../operations/relink.ts';
 import { findCredentialPage } from '../../operations/revoke-credential.ts';
 import type { LinkRecord, Restriction } from '../../store/link-schema.ts';
@@ -42,6 +42,7 @@ export function relinkByToken(session: Session, link: LinkRecord): Promise<numbe
 
 async function relinkWith(session: Session, link: LinkRecord, flags: RelinkFlags): Promise<number> {
   const { context, output, reporter } = session;
+  assertStored(link);
   const expiresAt = readExpiry(flags.expires, context.clock.now());
   await (await context.openVault(link.storage)).check();
   const caFile = flags.caFile ?? link.caFile;
