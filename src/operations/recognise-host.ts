@@ -1,8 +1,12 @@
-import { ForeignAnswerError, UsageError } from '../errors.ts';
+import { assertTellable, ForeignAnswerError, UsageError } from '../errors.ts';
 import { parseHost, toDisplayHost } from '../http/base-url.ts';
 import type { HostDescription, Provider } from '../providers/provider.ts';
 import { providers } from '../providers/registry.ts';
+import { environmentId } from '../store/environment-records.ts';
+import type { LinkRecord } from '../store/link-schema.ts';
+import { updateLink } from './change-link.ts';
 import type { OperationContext } from './context.ts';
+import { openLink, type OpenLink } from './host-access.ts';
 import { openAnonymous } from './open-anonymous.ts';
 
 export interface HostQuestion {
@@ -65,6 +69,32 @@ async function askHost(
 ): Promise<HostDescription | null> {
   const anonymous = await openAnonymous(context, provider, host, caFile);
   return provider.recognise(host, anonymous, organization);
+}
+
+/**
+ * Opens a link whose host's version is known as far as the host tells it. A stored link was told when it was made;
+ * of the environment's nobody has asked yet. Signed in, as some hosts tell nobody else.
+ */
+export async function openWithVersion(
+  context: OperationContext,
+  link: LinkRecord,
+  signal: AbortSignal,
+): Promise<OpenLink> {
+  const open = await openLink(context, link, signal);
+  if (link.id !== environmentId || link.hostVersion !== null) return open;
+  const hostVersion = await askVersion(open);
+  const known = await updateLink(context, link.id, (record) => ({ ...record, hostVersion }));
+  return openLink(context, known ?? link, signal);
+}
+
+/** @returns null also where the question fails: nothing but the version depends on it. */
+async function askVersion({ link, provider, access }: OpenLink): Promise<string | null> {
+  try {
+    return (await provider.recognise(link.host, access.http, link.organization))?.version ?? null;
+  } catch (error) {
+    assertTellable(error);
+    return null;
+  }
 }
 
 /** `https://acme.dev/gitea/team/site` → itself, `…/gitea/team`, `…/gitea`, `https://acme.dev`. */

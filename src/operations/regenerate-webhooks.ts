@@ -12,11 +12,12 @@ import { concurrently } from './concurrently.ts';
 import { sayHowToContinue } from './continue-webhooks.ts';
 import type { OperationContext } from './context.ts';
 import { findLink, getLink } from './find-link.ts';
-import { openLink, whileTrusted, type OpenLink } from './host-access.ts';
+import { whileTrusted, type OpenLink } from './host-access.ts';
 import { assertMayChangeWebhooks } from './judge-scopes.ts';
 import { findPacing } from './open-anonymous.ts';
 import { planPlace, toHookKey, type PlannedWebhook, type WebhookMode } from './plan-webhooks.ts';
 import { findPending, noOtherWebhooks, visitOtherWebhooks, type OtherWebhooks } from './other-webhooks.ts';
+import { openWithVersion } from './recognise-host.ts';
 import { findOwnWebhooks } from './remove-webhooks.ts';
 import { runReceiverCommand } from './receiver-command.ts';
 import {
@@ -84,7 +85,7 @@ export async function regenerateWebhooks(
     const link = getLink(context.links.read(), id);
     const grace = startGrace(context.signal);
     try {
-      const open = await openLink(context, link, grace.signal);
+      const open = await openWithVersion(context, link, grace.signal);
       return await whileTrusted(context, link, () => regenerate(context, request, open));
     } finally {
       grace.end();

@@ -120,6 +120,20 @@ describe('the link of the environment', () => {
     expect(listFiles(sandbox)).toEqual([]);
   });
 
+  test('its webhooks are marked as those of a stored link are, wherever the server has names for them', async () => {
+    const secret = 'canary-secret-of-the-receiver';
+    const { sandbox, gitea, env } = await setUp({ HOOK_SECRET: secret });
+    sandbox.guard(secret);
+    const target = ['--url', 'https://ci.acme.example/hook', '--repo', 'ada/notes'];
+    const make = ['regenerate-webhooks', ...target, '--secret-env', 'HOOK_SECRET'];
+    expect(await sandbox.run(make, { env })).toMatchObject({ exitCode: 0 });
+    expect(gitea.hooksOf('ada/notes')).toMatchObject([{ name: 'gitlink' }]);
+    const removal = await sandbox.run(['regenerate-webhooks', '--remove', ...target], { env });
+    expect(removal, removal.stderr).toMatchObject({ exitCode: 0 });
+    expect(gitea.hooksOf('ada/notes')).toEqual([]);
+    expect(listFiles(sandbox)).toEqual([]);
+  });
+
   test.each([
     [['unlink', 'env', '--yes']],
     [['rename', 'env', 'other']],
