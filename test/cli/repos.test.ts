@@ -1,7 +1,11 @@
+import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { renameRepository } from '../simulators/gitea/world.ts';
+import { isExpectMissing } from '../support/converse.ts';
 import { addToken, createLinked, usualScopes } from '../support/linked.ts';
 import type { Run } from '../support/sandbox.ts';
+
+const gitlink = resolve(import.meta.dirname, '../../bin/gitlink.js');
 
 interface RepositoryDocument extends Readonly<Record<string, unknown>> {
   readonly fullName: string;
@@ -88,6 +92,18 @@ describe('repos', () => {
     const json = await sandbox.run(['repos', '--json']);
     expect(json.json()).toMatchObject({ error: { code: 'notFound' } });
   });
+
+  test.skipIf(isExpectMissing('repos in a pipe on a terminal'))(
+    'piped on a terminal: no line of progress stands before the rows',
+    async () => {
+      const { sandbox } = await createLinked();
+      const line = `'${process.execPath}' '${gitlink}' repos | cat`;
+      const script = `set timeout 20\nspawn -noecho sh -c {${line}}\nexpect eof`;
+      const run = await sandbox.runProgram('expect', ['-c', script], { env: { TERM: 'xterm' } });
+      expect(run.stdout).toContain('ada/notes\tprivate');
+      expect(run.stdout).not.toContain('Listing repositories');
+    },
+  );
 
   test('--search and --namespace', async () => {
     const { sandbox } = await createLinked();

@@ -45,9 +45,14 @@ export function registerRepos(cli: Cli): void {
             for await (const repository of listAllowedRepositories(context, link, filter)) {
               const row = { ...repository, link: link.name };
               count += 1;
-              if (isStreaming) output.data(toTabbedLine(columns, row));
-              else rows.push(row);
-              reporter.status(`Listing repositories… ${count}`);
+              if (isStreaming) {
+                // What reads the rows may print to the same terminal, where a status line would stand before them.
+                reporter.clear();
+                output.data(toTabbedLine(columns, row));
+              } else {
+                rows.push(row);
+                reporter.status(`Listing repositories… ${count}`);
+              }
             }
           } catch (error) {
             // Of several links one that fails does not hide the others.
