@@ -14,7 +14,14 @@ export interface RepositoryFilter {
   readonly search: string | null;
 }
 
-/** Repositories that may be used through a link, as they come. */
+/** A namespace that one link does not reach; another may. */
+export class UnknownNamespaceError extends NotFoundError {}
+
+/**
+ * Repositories that may be used through a link, as they come.
+ *
+ * @throws UnknownNamespaceError at the end, where the link does not reach the wanted one.
+ */
 export async function* listAllowedRepositories(
   context: OperationContext,
   link: LinkRecord,
@@ -93,5 +100,5 @@ async function assertNamespaceExists({ link, provider, access }: OpenLink, names
       if (isInNamespace(repository, namespace)) return;
     }
   }
-  throw new NotFoundError(`"${link.name}" does not reach a namespace ${namespace} at ${link.host}.`);
+  throw new UnknownNamespaceError(`"${link.name}" does not reach a namespace ${namespace} at ${link.host}.`);
 }

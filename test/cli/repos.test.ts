@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { renameRepository } from '../simulators/gitea/world.ts';
 import { isExpectMissing } from '../support/converse.ts';
 import { addToken, createLinked, usualScopes } from '../support/linked.ts';
+import { startGithub } from '../support/linked-github.ts';
 import type { Run } from '../support/sandbox.ts';
 
 const gitlink = resolve(import.meta.dirname, '../../bin/gitlink.js');
@@ -156,6 +157,31 @@ describe('repos', () => {
       'gitea acme/api',
       'gitea acme/old',
     ]);
+  });
+
+  test('--all with a namespace: a link that does not know it is no failure, unless none does', async () => {
+    const { sandbox, gitea } = await createLinked();
+    const world = { users: [{ login: 'ada' }], repositories: [{ path: 'ada/one' }] };
+    const github = await startGithub({ world });
+    const token = sandbox.guard(github.addToken().secret);
+    const args = ['link', 'github', '--host', github.url, '--with-token'];
+    expect(await sandbox.run(args, { input: token })).toMatchObject({ exitCode: 0 });
+    const known = await sandbox.run(['repos', '--all', '--namespace', 'bob', '--json']);
+    expect(known, known.stderr).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(namesOf(known)).toEqual(['bob/tools']);
+    const unknown = await sandbox.run(['repos', '--all', '--namespace', 'nowhere', '--json']);
+    expect(unknown).toMatchObject({ exitCode: 5 });
+    expect(unknown.json()).toMatchObject({ error: { message: 'No link reaches a namespace nowhere.' } });
+    await gitea.close();
+    const partial = await sandbox.run(['repos', '--all', '--namespace', 'nowhere', '--json']);
+    expect(partial, partial.stderr).toMatchObject({ exitCode: 3 });
+  });
+
+  test('a link beside --all contradicts it: exit 2', async () => {
+    const { sandbox } = await createLinked();
+    const run = await sandbox.run(['repos', 'nope', '--all']);
+    expect(run).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(run.stderr).toContain('contradict each other');
   });
 
   test('a token that was deleted is exit 4, and the link says so from then on', async () => {
