@@ -261,6 +261,8 @@ describe('--verify', () => {
     const run = await regenerate(made, 'github', '--url', receiver.url, ...atAcme.slice(2), '--verify');
     expect(run).toMatchObject({ exitCode: 3 });
     expect(reasonsOf(run)).toContain('the receiver answered 503');
+    expect(run.stderr).toContain('Does the receiver know the new secret?');
+    expect(run.stderr).not.toContain('--url URL');
     expect(only(made, 'acme').secret).toBe(await readSecret(made, 'github'));
   });
 

@@ -93,6 +93,20 @@ describe(`${count} webhooks on an Enterprise Server that has a bad day`, () => {
   });
 });
 
+describe('--verify with a receiver that nobody reaches', () => {
+  test('names the address as what is wrong, and what tests the same again', async () => {
+    const linked = await createLinkedGithub();
+    const run = await regenerate(linked, '--repo', 'acme/api', '--verify');
+    expect(run, run.stderr).toMatchObject({ exitCode: 3 });
+    expect(run.stdout).toContain('failed to connect to host');
+    expect(run.stderr).not.toContain('Does the receiver know');
+    expect(run.stderr).toContain('gitlink regenerate-webhooks github --url URL');
+    expect(run.stderr).toContain(
+      'To continue: gitlink regenerate-webhooks github --repair --repo acme/api --verify',
+    );
+  });
+});
+
 describe('a classic token whose scopes are known', () => {
   test('refused without that of webhooks, and taken as soon as the host says that it has it', async () => {
     const linked = await createLinkedGithub({ token: { scopes: ['public_repo', 'read:org'] } });

@@ -121,6 +121,13 @@ describe('regenerate-webhooks at GitLab', () => {
     const [result] = run.json<WebhookDocument>().results;
     expect(result).toMatchObject({ repository: 'acme/api', state: 'confirmed' });
     expect(result?.reason).toBe('test failed: the receiver did not answer');
+    expect(run.stderr).not.toContain('Does the receiver know');
+    expect(run.stderr).toContain('gitlink regenerate-webhooks gitlab --url URL');
+    const again = 'gitlink regenerate-webhooks gitlab --repair --verify';
+    expect(run.stderr).toContain(again);
+    const repair = await linked.sandbox.run(again.split(' ').slice(1));
+    expect(repair, repair.stderr).toMatchObject({ exitCode: 3 });
+    expect(repair.stderr).toContain(again);
   });
 
   test('GitLab 17.11 has no signing tokens: the plain one travels', async () => {

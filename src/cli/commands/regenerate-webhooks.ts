@@ -229,9 +229,7 @@ function explain(session: Session, outcome: RegenerateOutcome, request: Regenera
   const failedTests = countFailedTests(results);
   if (failedTests > 0) {
     const deliveries = `${failedTests} test ${failedTests === 1 ? 'delivery' : 'deliveries'}`;
-    reporter.warn(
-      `${deliveries} failed; the webhooks and their secrets are in place. Does the receiver know the new secret? The previous one is kept until a run ends without a failure.`,
-    );
+    reporter.warn(`${deliveries} failed; ${explainFailedTests(outcome, request)}`);
   }
   if (vanished.length > 0) {
     reporter.warn(
@@ -248,4 +246,29 @@ function explain(session: Session, outcome: RegenerateOutcome, request: Regenera
   if (isSecretMade && summary.created + summary.rotated > 0 && request.onSecret === null) {
     reporter.note(`The receiver needs the secret: gitlink webhook-secret ${link.name}`);
   }
+}
+
+/** GitHub's words for a receiver that it did not reach, and gitlink's own for those of other hosts. */
+const unreached = /^the receiver did not answer|failed to connect|timed out|timeout|resolve host/i;
+
+/** Why the tests failed, as far as it can be told, and what to do: a secret is not at fault where nobody answered. */
+function explainFailedTests(
+  { link, target, results }: RegenerateOutcome,
+  request: RegenerateRequest,
+): string {
+  const isEnvironments = link.id === environmentId;
+  const isAnswered = results.some(
+    ({ test }) =>
+      test?.outcome === 'delivered' || (test?.outcome === 'failed' && !unreached.test(test.reason)),
+  );
+  const kept = 'the webhooks and their secrets are in place.';
+  const previous = isEnvironments ? '' : ' The previous one is kept until a run ends without a failure.';
+  // Of an app's webhook the newest delivery is read, and none is sent.
+  if (isAnswered || target.at === 'app') return `${kept} Does the receiver know the new secret?${previous}`;
+  const move = `gitlink regenerate-webhooks ${link.name} --url URL`;
+  const check = `no receiver answered, and ${kept} Check the address; for another: ${move}`;
+  if (isEnvironments) return `${check}; else run the same command again.`;
+  const ownTarget = { url: null, events: null, at: null, allowHttp: false };
+  const again = { ...request, mode: 'repair', target: ownTarget, onSecret: null, verify: true } as const;
+  return `${check}. ${sayHowToContinue(again)}`;
 }
