@@ -7,7 +7,13 @@ import { openLink, whileTrusted } from './host-access.ts';
 import { readRepositoryList } from '../store/repository-list.ts';
 import { assertStored } from './link-faults.ts';
 import { refreshQuietly } from './list-repositories.ts';
-import { allows, coversNamespace, toHostRestriction, type RestrictionWish } from './restriction.ts';
+import {
+  allows,
+  coversNamespace,
+  toHostRestriction,
+  toMisplacedError,
+  type RestrictionWish,
+} from './restriction.ts';
 import { NotFoundError } from '../errors.ts';
 
 /** How a restriction is to change. */
@@ -47,7 +53,10 @@ export async function prepareRestriction(
   if (change.how === 'remove') return (current) => subtract(current, change.wish);
   const { provider, access } = await openLink(context, link);
   context.reporter.status('Asking what the account reaches…');
-  const wanted = await whileTrusted(context, link, () => toHostRestriction(provider, access, change.wish));
+  const command = `gitlink restrict ${link.name}${change.how === 'add' ? ' --add' : ''}`;
+  const wanted = await whileTrusted(context, link, () =>
+    toHostRestriction(provider, access, change.wish, command),
+  );
   return change.how === 'add' ? (current) => unite(current.restriction, wanted) : () => wanted;
 }
 
@@ -109,15 +118,14 @@ function subtract(link: LinkRecord, wish: RestrictionWish): Restriction {
     restriction.mode === 'restricted' ? restriction : ({ namespaces: [], repositories: [] } as const);
   const isNamed = (names: readonly string[], name: string): boolean =>
     names.some((each) => each.toLowerCase() === name.toLowerCase());
+  const repositories = has.repositories.map(({ fullName }) => fullName);
+  const misplaced = wish.namespaces.filter(
+    (name) => !isNamed(has.namespaces, name) && isNamed(repositories, name),
+  );
+  if (misplaced.length > 0) throw toMisplacedError(wish, misplaced, `gitlink restrict ${link.name} --remove`);
   const unknown = [
     ...wish.namespaces.filter((name) => !isNamed(has.namespaces, name)),
-    ...wish.repositories.filter(
-      (name) =>
-        !isNamed(
-          has.repositories.map(({ fullName }) => fullName),
-          name,
-        ),
-    ),
+    ...wish.repositories.filter((name) => !isNamed(repositories, name)),
   ];
   if (unknown.length > 0) {
     throw new NotFoundError(`The restriction of "${link.name}" does not have ${unknown.join(', ')}.`, {

@@ -1,3 +1,4 @@
+import { quoteWord } from './quote-word.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
 import { isSameRepository, isWithinNamespace, parseName } from '../git/repository-path.ts';
 import type { HostAccess, Provider, Repository } from '../providers/provider.ts';
@@ -55,12 +56,14 @@ const exampleCount = 3;
  * Turns a wish into a restriction by asking the host: each namespace must be one that the account reaches,
  * each repository one that it sees, which is then kept by its id.
  *
+ * @param command - What a person types before the names; null where namespaces come by a flag.
  * @throws NotFoundError naming what the account does not reach.
  */
 export async function toHostRestriction(
   provider: Provider,
   access: HostAccess,
   wish: RestrictionWish,
+  command: string | null = null,
 ): Promise<Restriction> {
   if (wish.namespaces.length + wish.repositories.length === 0) {
     throw new UsageError('A restriction needs at least one namespace or repository.', {
@@ -89,12 +92,33 @@ export async function toHostRestriction(
   }
   if (unresolved.size > 0) {
     const missing = wish.namespaces.filter((name) => unresolved.has(name.toLowerCase()));
+    const misplaced: string[] = [];
+    for (const name of missing) {
+      if (name.includes('/') && (await provider.findRepository(access, name)) !== null) misplaced.push(name);
+    }
+    if (misplaced.length > 0) throw toMisplacedError(wish, misplaced, command);
     const known = examples.length === 0 ? '' : ` It reaches, among others: ${examples.join(', ')}.`;
     throw new NotFoundError(`The account does not reach ${missing.join(', ')} at ${access.host}.`, {
       hint: `Spelled right? The account must be a member there, or have a repository in it.${known}`,
     });
   }
   return { mode: 'restricted', namespaces, repositories: await findRepositories(provider, access, wish) };
+}
+
+/** Says of repositories that were named as namespaces how they are named. */
+export function toMisplacedError(
+  { namespaces, repositories }: RestrictionWish,
+  misplaced: readonly string[],
+  command: string | null,
+): NotFoundError {
+  const what =
+    misplaced.length === 1 ? 'is a repository, not a namespace' : 'are repositories, not namespaces';
+  const left = namespaces.filter((name) => !misplaced.includes(name));
+  const words = [...misplaced, ...repositories].flatMap((name) => ['--repo', quoteWord(name)]);
+  const line = command === null ? words : [command, ...left.map(quoteWord), ...words];
+  return new NotFoundError(`${misplaced.join(', ')} ${what}.`, {
+    hint: `Repositories have a flag of their own: ${line.join(' ')}`,
+  });
 }
 
 /** A restriction as the person wrote it, for a credential that cannot ask: git's paths are compared by name. */

@@ -133,6 +133,33 @@ describe('restrict', () => {
     expect(link.restriction).toMatchObject({ namespaces: ['ada'], repositories: [] });
   });
 
+  test('a repository that is named as a namespace is said to be one, with the line that names it', async () => {
+    const linked = await createLinked();
+    const hintOf = async (...args: readonly string[]): Promise<string> => {
+      const run = await restrict(linked, ...args);
+      expect(run).toMatchObject({ exitCode: 5 });
+      const { error } = run.json<{ error: { message: string; hint: string } }>();
+      expect(error.message).toBe('acme/api is a repository, not a namespace.');
+      return error.hint.replace('Repositories have a flag of their own: ', '');
+    };
+    expect(await hintOf('acme/api')).toBe('gitlink restrict gitea --repo acme/api');
+    expect(await hintOf('ada', 'acme/api', '--repo', 'ada/site')).toBe(
+      'gitlink restrict gitea ada --repo acme/api --repo ada/site',
+    );
+    await restrict(linked, '--repo', 'acme/api');
+    expect(await hintOf('--add', 'acme/api')).toBe('gitlink restrict gitea --add --repo acme/api');
+    expect(await hintOf('--remove', 'acme/api')).toBe('gitlink restrict gitea --remove --repo acme/api');
+  });
+
+  test('link says the same of --namespace', async () => {
+    const { sandbox, gitea, token } = await createLinked();
+    const args = ['link', 'gitea', '--host', gitea.url, '--name', 'second', '--with-token'];
+    const run = await sandbox.run([...args, '--namespace', 'acme/api'], { input: token });
+    expect(run).toMatchObject({ exitCode: 5 });
+    expect(run.stderr).toContain('acme/api is a repository, not a namespace.');
+    expect(run.stderr).toContain('Repositories have a flag of their own: --repo acme/api');
+  });
+
   test('what is no name, or no answer, is exit 2', async () => {
     const linked = await createLinked();
     linked.gitea.clearRequests();
