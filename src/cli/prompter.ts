@@ -14,8 +14,15 @@ export interface Prompter {
   /** Without a terminal, or with `--yes`, the usual answer. */
   confirm(question: string, usual: boolean): Promise<boolean>;
   choose(question: string, choices: readonly Choice[], flag: string): Promise<string>;
-  /** A searchable checklist. */
-  chooseMany(question: string, choices: readonly Choice[], chosen: readonly string[]): Promise<string[]>;
+  /** A searchable checklist, shown until at least one of the choices, of which there must be some, is ticked. */
+  chooseMany(question: string, choices: readonly Choice[], options: ChecklistOptions): Promise<string[]>;
+}
+
+export interface ChecklistOptions {
+  /** What is ticked to begin with. */
+  readonly chosen: readonly string[];
+  /** What a person is told who ends it with nothing ticked. */
+  readonly ifNone: string;
 }
 
 export interface Choice {
@@ -91,40 +98,97 @@ export function createPrompter(options: PrompterOptions): Prompter {
           ),
         flag,
       ),
-    chooseMany: (message, choices, chosen) =>
+    chooseMany: (message, choices, { chosen, ifNone }) =>
       prompt(async ({ search }, streams) => {
         const selected = new Set(chosen);
-        const done = '\u0000done';
-        for (;;) {
-          const answer = await search(
-            {
-              message,
-              pageSize: 12,
-              source: (term) => toSearchChoices(choices, selected, term ?? '', done),
-            },
-            // One line for the whole checklist, not one for every tick. The next question begins at "Done", so
-            // that a name, Enter, another name, Enter, and Enter is all that it takes.
-            { ...streams, clearPromptOnDone: true },
-          );
-          if (answer === done)
-            return choices.map(({ value }) => value).filter((value) => selected.has(value));
-          if (!selected.delete(answer)) selected.add(answer);
+        const space = createSpaceKey(choices);
+        let advice = '';
+        let start = done;
+        streams.input.prependListener('keypress', space.read);
+        try {
+          for (;;) {
+            const answer = await search(
+              {
+                message: `${message} (space or Enter ticks, "Done" ends)`,
+                pageSize: 12,
+                default: start,
+                source: (term = '') => {
+                  space.begin(term);
+                  return toSearchChoices(choices, selected, term, advice);
+                },
+              },
+              // One line for the whole checklist, not one for every tick.
+              { ...streams, clearPromptOnDone: true },
+            );
+            // After Enter the next question begins at "Done", so that a name, Enter, another name, Enter, and Enter
+            // is all that it takes; space walks down a list and stays where it is.
+            start = space.wasPressed() ? answer : done;
+            if (answer !== done) {
+              if (!selected.delete(answer)) selected.add(answer);
+            } else if (selected.size === 0) {
+              advice = ifNone;
+            } else if (!space.wasPressed()) {
+              return choices.map(({ value }) => value).filter((value) => selected.has(value));
+            }
+          }
+        } finally {
+          streams.input.removeListener('keypress', space.read);
         }
       }, 'positional arguments'),
   };
 }
 
-/** The checklist as the search prompt shows it: Enter ticks, the first line ends. */
+/** The value of the line that ends a checklist. */
+const done = '\u0000done';
+
+/** The space key of a checklist. */
+interface SpaceKey {
+  /** Hears what is searched for; a new question begins with nothing. */
+  readonly begin: (term: string) => void;
+  readonly read: (text: string | undefined, key: { name?: string }) => void;
+  /** Whether it, not Enter, gave the last answer. */
+  readonly wasPressed: () => boolean;
+}
+
+/**
+ * The search prompt knows Enter alone, so that space is handed to it as Enter; but for a space that some choice has
+ * there, which is searched for.
+ */
+function createSpaceKey(choices: readonly Choice[]): SpaceKey {
+  let term = '';
+  let wasPressed = false;
+  return {
+    begin: (searched) => {
+      term = searched.toLowerCase();
+    },
+    read: (_text, key) => {
+      const isSearched = term !== '' && choices.some(({ value }) => value.toLowerCase().includes(`${term} `));
+      wasPressed = key.name === 'space' && !isSearched;
+      if (wasPressed) key.name = 'return';
+    },
+    wasPressed: () => wasPressed,
+  };
+}
+
+/** The checklist as the search prompt shows it: the first line ends it. */
 function toSearchChoices(
   choices: readonly Choice[],
   selected: ReadonlySet<string>,
   term: string,
-  done: string,
-): { value: string; name: string }[] {
+  advice: string,
+): { value: string; name: string; description?: string }[] {
   const wanted = term.toLowerCase();
   const found = choices.filter(({ label }) => label.toLowerCase().includes(wanted));
   return [
-    ...(wanted === '' ? [{ value: done, name: `Done (${selected.size} chosen)` }] : []),
+    ...(wanted === ''
+      ? [
+          {
+            value: done,
+            name: `Done (${selected.size} chosen)`,
+            description: selected.size === 0 ? advice : '',
+          },
+        ]
+      : []),
     ...found.map(({ value, label }) => ({
       value,
       name: `${selected.has(value) ? '[x]' : '[ ]'} ${toPrintable(label)}`,

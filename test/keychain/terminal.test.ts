@@ -8,9 +8,18 @@ import { createSandbox } from '../support/sandbox.ts';
 import { createKeychainSandbox, isSecretServiceMissing, timed } from './keychain-kit.ts';
 
 const down = '\\033\\[B';
+const up = '\\033\\[A';
 const interrupt = '\\003';
 
 describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () => {
+  const steps = [
+    ['Send your credential to', enter],
+    ['How do you want to sign in?', enter],
+    ['Paste the token', `$env(TOKEN)${enter}`],
+    ['everything that the account reaches?', `n${enter}`],
+    ['Done (0 chosen)', ''],
+  ] as const;
+
   test('link asks for consent, the token without showing it, the namespaces, and git', async () => {
     const gitea = await startGitea();
     const sandbox = createSandbox();
@@ -37,6 +46,40 @@ describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () 
     expect(run.stdout).toContain('helper = gitlink');
     expect(readLinks(sandbox)).toMatchObject([{ restriction: { namespaces: ['acme'] } }]);
     expect(readFileSync(join(sandbox.home, '.gitconfig'), 'utf8')).toContain('helper = gitlink');
+  });
+
+  test('a checklist that ends with nothing ticked asks again; space ticks and stays', async () => {
+    const gitea = await startGitea();
+    const sandbox = createSandbox();
+    const token = sandbox.guard(addToken(gitea, usualScopes));
+    const dialogue = [
+      ...steps.slice(0, 4),
+      ['Done (0 chosen)', enter],
+      ['Nothing is ticked yet. Tick at least one', `${down} `],
+      ['[x] ada', ' '],
+      ['[ ] ada', `${down} `],
+      ['[x] acme', `${up}${up}${enter}`],
+      ['Use this account for git?', `n${enter}`],
+    ] as const;
+    const run = await converse(sandbox, ['link', 'gitea', '--host', gitea.url], dialogue, { TOKEN: token });
+    expect(run, run.stdout).toMatchObject({ exitCode: 0 });
+    expect(readLinks(sandbox)).toMatchObject([{ restriction: { namespaces: ['acme'] } }]);
+  });
+
+  test('restrict asks again, too, and says how a restriction is lifted', async () => {
+    const { sandbox } = await createLinked({ link: ['--namespace', 'acme'] });
+    const run = await converse(
+      sandbox,
+      ['restrict'],
+      [
+        ['Done (1 chosen)', `${down}${down} `],
+        ['[ ] acme', `${up}${up}${enter}`],
+        ['gitlink restrict gitea --unrestricted', `${down} `],
+        ['[x] ada', `${up}${enter}`],
+      ],
+    );
+    expect(run, run.stdout).toMatchObject({ exitCode: 0 });
+    expect(readLinks(sandbox)).toMatchObject([{ restriction: { namespaces: ['ada'] } }]);
   });
 
   test('A16: without a display the ways are offered; the address comes back while the paste is asked for', async () => {
@@ -74,14 +117,6 @@ describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () 
     expect(run.stdout).toContain('Nothing was sent.');
     expect(gitea.requests.every(({ authorization }) => authorization === null)).toBe(true);
   });
-
-  const steps = [
-    ['Send your credential to', enter],
-    ['How do you want to sign in?', enter],
-    ['Paste the token', `$env(TOKEN)${enter}`],
-    ['everything that the account reaches?', `n${enter}`],
-    ['Done (0 chosen)', ''],
-  ] as const;
 
   test.each(steps.map(([question], index) => ({ question, before: steps.slice(0, index) })))(
     'Ctrl-C at "$question" is exit 130, and nothing is stored',

@@ -227,32 +227,39 @@ async function chooseRestriction(
   const access = await openVerified(session.context, verified, flags.caFile ?? null);
   const namespaces: Namespace[] = [];
   for await (const namespace of verified.provider.listNamespaces(access)) namespaces.push(namespace);
-  const chosen = await chooseNamespaces(session, namespaces);
-  if (chosen.length === 0) throw new CancelledError('Nothing was chosen, so nothing was linked.');
-  return { namespaces: chosen, repositories: [] };
+  if (namespaces.length === 0) {
+    throw new CancelledError('The account reaches no namespace to choose from, so nothing was linked.', {
+      hint: 'To limit the link to repositories, run it again with --repo OWNER/NAME',
+    });
+  }
+  return { namespaces: await chooseNamespaces(session, namespaces), repositories: [] };
 }
 
 /** The same for a link that stands already, because a sign-in is kept as soon as it is there. */
 async function offerRestriction(session: Session, link: LinkRecord, flags: LinkFlags): Promise<LinkRecord> {
   if (readRestriction(flags) !== null) return link;
-  const { context } = session;
+  const { context, reporter } = session;
   try {
     if (!(await wantsRestriction(session))) return link;
+    const reachable = await listReachableNamespaces(context, link);
+    if (reachable.length === 0) {
+      reporter.warn(
+        `The account reaches no namespace to choose from, so nothing is limited. To limit it to repositories: gitlink restrict ${link.name} --repo OWNER/NAME`,
+      );
+      return link;
+    }
+    const wish = { namespaces: await chooseNamespaces(session, reachable), repositories: [] };
+    return await applyRestriction(
+      context,
+      link,
+      await prepareRestriction(context, link, { how: 'replace', wish }),
+    );
   } catch (error) {
     if (error instanceof CancelledError) {
-      session.reporter.warn(
-        `"${link.name}" stays linked, for everything. To undo that: gitlink unlink ${link.name}`,
-      );
+      reporter.warn(`"${link.name}" stays linked, for everything. To undo that: gitlink unlink ${link.name}`);
     }
     throw error;
   }
-  const namespaces = await chooseNamespaces(session, await listReachableNamespaces(context, link));
-  if (namespaces.length === 0) {
-    session.reporter.note(`Nothing was chosen, so nothing is limited. Later: gitlink restrict ${link.name}`);
-    return link;
-  }
-  const wish = { namespaces, repositories: [] };
-  return applyRestriction(context, link, await prepareRestriction(context, link, { how: 'replace', wish }));
 }
 
 async function wantsRestriction({ prompter, saysYes }: Session): Promise<boolean> {
@@ -287,7 +294,8 @@ async function chooseNamespaces(
   namespaces: readonly Namespace[],
 ): Promise<string[]> {
   const choices = namespaces.map(({ path, kind }) => ({ value: path, label: `${path}  (${kind})` }));
-  const chosen = await prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, []);
-  if (chosen.length > 0) reporter.note(`Limited to ${chosen.join(', ')}.`);
+  const ifNone = 'Nothing is ticked yet. Tick at least one, or stop with Ctrl-C.';
+  const chosen = await prompter.chooseMany('Limit it to', choices, { chosen: [], ifNone });
+  reporter.note(`Limited to ${chosen.join(', ')}.`);
   return chosen;
 }

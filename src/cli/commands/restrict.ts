@@ -1,4 +1,4 @@
-import { exitCodes, UsageError } from '../../errors.ts';
+import { exitCodes, NotFoundError, UsageError } from '../../errors.ts';
 import { isInstallation } from '../../operations/apps/open-app.ts';
 import { readInstallation, waitForChange } from '../../operations/apps/edit-installation.ts';
 import { openLink } from '../../operations/host-access.ts';
@@ -146,9 +146,13 @@ async function chooseChange(
   const reachable = await listReachableNamespaces(session.context, link);
   const choices = reachable.map(({ path, kind }) => ({ value: path, label: `${path}  (${kind})` }));
   const before = link.restriction.mode === 'restricted' ? link.restriction.namespaces : [];
-  const chosen = await session.prompter.chooseMany('Limit it to (Enter ticks, "Done" ends)', choices, before);
-  if (chosen.length === 0)
-    throw new UsageError('Nothing was chosen.', { hint: 'To lift a restriction: --unrestricted' });
+  if (choices.length === 0) {
+    throw new NotFoundError(`The account of "${link.name}" reaches no namespace to choose from.`, {
+      hint: `To limit it to repositories: gitlink restrict ${link.name} --repo OWNER/NAME`,
+    });
+  }
+  const ifNone = `Tick at least one. For no limit, stop with Ctrl-C: gitlink restrict ${link.name} --unrestricted`;
+  const chosen = await session.prompter.chooseMany('Limit it to', choices, { chosen: before, ifNone });
   return { how: 'replace', wish: { namespaces: chosen, repositories: [] } };
 }
 
