@@ -9,8 +9,12 @@ export interface Prompter {
   readonly canAsk: boolean;
   /** @param signal - Takes the question back, where the answer came in another way. */
   ask(question: string, flag: string, usual?: string, signal?: AbortSignal): Promise<string>;
-  /** Asks without showing what is typed. */
-  askSecret(question: string, flag: string): Promise<Secret>;
+  /**
+   * Asks without showing what is typed.
+   *
+   * @param ifEmpty - What a person is told who types nothing, and is asked again; without it nothing is an answer.
+   */
+  askSecret(question: string, flag: string, ifEmpty?: string): Promise<Secret>;
   /** Without a terminal, or with `--yes`, the usual answer. */
   confirm(question: string, usual: boolean): Promise<boolean>;
   choose(question: string, choices: readonly Choice[], flag: string): Promise<string>;
@@ -78,12 +82,14 @@ export function createPrompter(options: PrompterOptions): Prompter {
         );
         return answer.trim();
       }, flag),
-    askSecret: (message, flag) =>
-      prompt(
-        async ({ password }, streams) =>
-          new Secret((await password({ message, mask: '*', toggleMask: false }, streams)).trim()),
-        flag,
-      ),
+    askSecret: (message, flag, ifEmpty) =>
+      prompt(async ({ password }, streams) => {
+        const validate = (text: string): string | true =>
+          ifEmpty === undefined || text.trim() !== '' || ifEmpty;
+        return new Secret(
+          (await password({ message, mask: '*', toggleMask: false, validate }, streams)).trim(),
+        );
+      }, flag),
     confirm: async (message, usual) => {
       if (saysYes) return true;
       if (!canAsk) return usual;

@@ -16,7 +16,7 @@ import { signInAsApp, toAppWebhook } from './app-sign-in.ts';
 import { describeCredential } from './describe-credential.ts';
 import { readCapabilities, type CredentialFlags } from './credential-flags.ts';
 import type { Session } from './session.ts';
-import { verifyToken, type TokenSignInWish } from './token-sign-in.ts';
+import { noTokenAdvice, verifyToken, type TokenSignInWish } from './token-sign-in.ts';
 
 /** A credential that is verified and not kept yet. */
 export interface SignedIn {
@@ -210,6 +210,7 @@ async function registerClient(
       const token = await session.prompter.askSecret(
         'Paste a token that may register clients',
         '--client-id',
+        noTokenAdvice,
       );
       const options = { token, name: 'gitlink', flags };
       const record = await registerByToken(session, recognised, storage, options);

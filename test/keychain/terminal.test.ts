@@ -48,6 +48,22 @@ describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () 
     expect(readFileSync(join(sandbox.home, '.gitconfig'), 'utf8')).toContain('helper = gitlink');
   });
 
+  test('a token is asked for until there is one', async () => {
+    const gitea = await startGitea();
+    const sandbox = createSandbox();
+    const token = sandbox.guard(addToken(gitea, usualScopes));
+    const args = ['link', 'gitea', '--host', gitea.url, '--no-setup-git'];
+    const dialogue = [
+      ...steps.slice(0, 2),
+      ['Paste the token', enter],
+      ['Nothing was pasted. Paste the token, or stop with Ctrl-C.', `$env(TOKEN)${enter}`],
+      ['everything that the account reaches?', enter],
+    ] as const;
+    const run = await converse(sandbox, args, dialogue, { TOKEN: token });
+    expect(run, run.stdout).toMatchObject({ exitCode: 0 });
+    expect(readLinks(sandbox)).toHaveLength(1);
+  });
+
   test('a checklist that ends with nothing ticked asks again; space ticks and stays', async () => {
     const gitea = await startGitea();
     const sandbox = createSandbox();
