@@ -10,6 +10,18 @@ interface LinkDocument {
 }
 
 describe('link', () => {
+  test.each([
+    ['gitlub', 'Did you mean github or gitlab? There are: '],
+    ['Bitbuket', 'Did you mean bitbucket? There are: '],
+    ['sourceforge', 'There are: azure-devops, azure, bitbucket,'],
+  ])('%s is no provider; the words that look like it are named first', async (word, hint) => {
+    const run = await createSandbox().run(['link', word, '--json']);
+    expect(run).toMatchObject({ exitCode: 2 });
+    const { error } = run.json<{ error: { message: string; hint: string } }>();
+    expect(error.message).toBe(`There is no provider "${word}".`);
+    expect(error.hint.startsWith(hint), error.hint).toBe(true);
+  });
+
   test('stores the credential and shows the account', async () => {
     const gitea = await startGitea();
     const sandbox = createSandbox();

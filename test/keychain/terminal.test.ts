@@ -48,6 +48,21 @@ describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () 
     expect(readFileSync(join(sandbox.home, '.gitconfig'), 'utf8')).toContain('helper = gitlink');
   });
 
+  test('link alone asks what to link, and takes the word of a provider for what it is on the command line', async () => {
+    const gitea = await startGitea();
+    const sandbox = createSandbox();
+    const token = sandbox.guard(addToken(gitea, usualScopes));
+    const dialogue = [
+      ['Which provider or host? (such as github or git.acme.dev)', `gitea${enter}`],
+      ['Which host? (such as git.acme.dev)', `${gitea.url}${enter}`],
+      ...steps.slice(0, 3),
+      ['everything that the account reaches?', enter],
+    ] as const;
+    const run = await converse(sandbox, ['link', '--no-setup-git'], dialogue, { TOKEN: token });
+    expect(run, run.stdout).toMatchObject({ exitCode: 0 });
+    expect(readLinks(sandbox)).toMatchObject([{ provider: 'gitea', host: gitea.url }]);
+  });
+
   test('a token is asked for until there is one', async () => {
     const gitea = await startGitea();
     const sandbox = createSandbox();

@@ -170,16 +170,42 @@ interface Place {
 
 /** A provider's word, an address, or, in a terminal, what the repository's remotes suggest. */
 async function choosePlace(session: Session, word: string | undefined, flags: LinkFlags): Promise<Place> {
+  if (word === undefined && flags.host === undefined) {
+    const answer = await askForHost(session, word);
+    const isWord = findProvider(answer) !== null;
+    return isWord ? choosePlace(session, answer, flags) : { address: answer, provider: null };
+  }
   const choice = word === undefined ? null : findProvider(word);
   const isAddress = word !== undefined && choice === null && /[./:]/.test(word);
-  if (word !== undefined && choice === null && !isAddress) {
-    throw new UsageError(`There is no provider "${word}".`, {
-      hint: `There are: ${providers.flatMap(({ id, aliases }) => [id, ...aliases.map((alias) => alias.word)]).join(', ')}; an address will do, too.`,
-    });
-  }
+  if (word !== undefined && choice === null && !isAddress) throw toUnknownProviderError(word);
   if (isAddress) return { address: flags.host ?? word, provider: null };
   const address = flags.host ?? choice?.host ?? (await askForHost(session, word));
   return { address, provider: choice?.provider ?? null };
+}
+
+function toUnknownProviderError(word: string): UsageError {
+  const words = providers.flatMap(({ id, aliases }) => [id, ...aliases.map((alias) => alias.word)]);
+  const distances = words.map((each) => countEdits(word.toLowerCase(), each));
+  const least = Math.min(...distances);
+  const similar = words.filter((_each, index) => least <= 2 && distances[index] === least);
+  const guess = similar.length === 0 ? '' : `Did you mean ${similar.join(' or ')}? `;
+  return new UsageError(`There is no provider "${word}".`, {
+    hint: `${guess}There are: ${words.join(', ')}; an address will do, too.`,
+  });
+}
+
+/** How many letters are to be put in, taken out or replaced to make one word of another. */
+function countEdits(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_none, index) => index);
+  for (const [index, letter] of [...from].entries()) {
+    const next = [index + 1];
+    for (const [column, wanted] of [...to].entries()) {
+      const replaced = (row[column] ?? 0) + (letter === wanted ? 0 : 1);
+      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
 }
 
 async function askForHost(session: Session, word: string | undefined): Promise<string> {
@@ -192,7 +218,11 @@ async function askForHost(session: Session, word: string | undefined): Promise<s
     );
   }
   const [suggested] = await findRemoteHosts(session);
-  return session.prompter.ask('Which host? (such as git.acme.dev)', '--host', suggested);
+  const question =
+    word === undefined
+      ? 'Which provider or host? (such as github or git.acme.dev)'
+      : 'Which host? (such as git.acme.dev)';
+  return session.prompter.ask(question, '--host', suggested);
 }
 
 function warnAboutTwin(
