@@ -96,6 +96,19 @@ describe('what a person reads', () => {
   });
 });
 
+it.each([
+  [
+    'https://git.acme.dev:3000/api?token=canary',
+    ' If it speaks http only: --host http://git.acme.dev:3000 --allow-http (everything can be read on the way)',
+  ],
+  ['https://localhost:3000/api', ' If it speaks http only: --host http://localhost:3000'],
+])('where %s does not speak TLS, the address that does without is named', (address, advice) => {
+  const fault = toConnectionFault(failedFetch('wrong version', { code: 'ERR_SSL_WRONG_VERSION_NUMBER' }));
+  expect(toUnreachableError(fault, new URL(address)).hint).toBe(
+    `Check that the port speaks https, with TLS 1.2 or newer.${advice}`,
+  );
+});
+
 it('a fault of gitlink is not taken for one of the network', () => {
   const fault = new TypeError('t is not a constructor');
   expect(() => toConnectionFault(fault)).toThrow(fault);

@@ -1,4 +1,5 @@
 import { UnreachableError } from '../errors.ts';
+import { isLoopbackHost } from './base-url.ts';
 
 export type FaultKind =
   | 'name'
@@ -167,7 +168,7 @@ function describeFault(fault: ConnectionFault, url: URL): { message: string; hin
     case 'tls':
       return {
         message: `No secure connection to ${url.hostname} on port ${port} could be made (${detail}).`,
-        hint: 'Check that the port speaks https, with TLS 1.2 or newer.',
+        hint: `Check that the port speaks https, with TLS 1.2 or newer.${toPlainHint(detail, url)}`,
       };
     case 'proxy':
       return {
@@ -187,6 +188,19 @@ function describeFault(fault: ConnectionFault, url: URL): { message: string; hin
         hint: 'Try again later, and check the network.',
       };
   }
+}
+
+/** What came was no TLS: most often a server that speaks http. */
+const plainAnswers: ReadonlySet<string> = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_HTTP_REQUEST',
+]);
+
+function toPlainHint(code: string, { host, hostname }: URL): string {
+  if (!plainAnswers.has(code)) return '';
+  const risk = isLoopbackHost(hostname) ? '' : ' --allow-http (everything can be read on the way)';
+  return ` If it speaks http only: --host http://${host}${risk}`;
 }
 
 function toCertificateHint(code: string): string {

@@ -270,6 +270,9 @@ describe('E14: TLS fails closed', () => {
     const client = createTestClient(`https://127.0.0.1:${server.port}`);
     const error = await catchError(client.request({ method: 'GET', route: hooks }));
     expect(error.message).toContain(`No secure connection to 127.0.0.1 on port ${server.port} could be made`);
+    expect(error).toMatchObject({
+      hint: `Check that the port speaks https, with TLS 1.2 or newer. If it speaks http only: --host http://127.0.0.1:${server.port}`,
+    });
   });
 
   it('NODE_TLS_REJECT_UNAUTHORIZED=0 is refused', async () => {
