@@ -84,13 +84,8 @@ export function toInitialTarget(url: string, allowHttp: boolean): WebhookTarget 
 
 /** @throws UsageError for an address that hosts do not deliver to, or that carries credentials. */
 export function assertDeliverable(url: string, allowHttp: boolean): string {
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  const isPlain = /^https?:\/\/[^\s\\@#]+$/i.test(url) && parsed?.username === '' && parsed.password === '';
-  if (!parsed || !isPlain) {
-    throw new UsageError('The webhook URL must look like https://ci.acme.dev/hook.', {
-      hint: 'Credentials do not belong into it: the secret of the webhook is made by gitlink.',
-    });
-  }
+  const parsed = parsePlainUrl(url);
+  if (!parsed) throw toUrlError(url);
   if (parsed.protocol === 'http:' && !allowHttp) {
     throw new UsageError('Deliveries to an http address can be read and changed on their way.', {
       hint: 'Use https, or say that you accept it: --allow-http',
@@ -98,6 +93,26 @@ export function assertDeliverable(url: string, allowHttp: boolean): string {
   }
   parseHost(parsed.origin, { allowHttp: true });
   return url;
+}
+
+/** @returns null for anything but an http address without credentials and fragment. */
+function parsePlainUrl(url: string): URL | null {
+  if (!/^https?:\/\/[^\s\\@#]+$/i.test(url) || !URL.canParse(url)) return null;
+  const parsed = new URL(url);
+  return parsed.username === '' && parsed.password === '' ? parsed : null;
+}
+
+function toUrlError(url: string): UsageError {
+  if (!url.includes('://') && parsePlainUrl(`https://${url}`)) {
+    return new UsageError('The webhook URL has no scheme.', {
+      hint: 'Write https:// in front of it, as in https://ci.acme.dev/hook',
+    });
+  }
+  return new UsageError('The webhook URL must look like https://ci.acme.dev/hook.', {
+    hint: url.includes('@')
+      ? 'Credentials do not belong into it: the secret of the webhook is made by gitlink.'
+      : 'It begins with https:// and has no spaces, no backslash and no #.',
+  });
 }
 
 /**

@@ -66,6 +66,28 @@ describe('the secret of regenerate-webhooks', () => {
     expect(await readSecret(sandbox)).toBe(`${own}-in-a-variable`);
   });
 
+  test('of a URL that cannot be meant the message says what is wrong with it', async () => {
+    const linked = await linkFour();
+    const mistakes = [
+      ['ci.acme.example/hook', 'The webhook URL has no scheme.', 'Write https:// in front of it'],
+      ['localhost:8080/hook', 'The webhook URL has no scheme.', 'Write https:// in front of it'],
+      [
+        'https://me:canary@ci.acme.example/hook',
+        'must look like https://',
+        'Credentials do not belong into it',
+      ],
+      ['me:canary@ci.acme.example', 'must look like https://', 'Credentials do not belong into it'],
+      ['ftp://ci.acme.example/hook', 'must look like https://', 'It begins with https://'],
+    ] as const;
+    for (const [url, message, hint] of mistakes) {
+      const run = await regenerate(linked, ['--url', url]);
+      expect(run).toMatchObject({ exitCode: 2 });
+      expect(run.stderr).toContain(message);
+      expect(run.stderr).toContain(hint);
+      expect(run.stderr).not.toContain('canary');
+    }
+  });
+
   test('what cannot be meant is exit 2, and nothing is sent', async () => {
     const linked = await linkFour();
     linked.gitea.clearRequests();
