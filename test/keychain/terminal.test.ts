@@ -5,6 +5,7 @@ import { readLinks } from '../support/ask-git.ts';
 import { converse, enter, isExpectMissing, visitShown } from '../support/converse.ts';
 import { addToken, createLinked, startGitea, usualScopes } from '../support/linked.ts';
 import { createSandbox } from '../support/sandbox.ts';
+import { fourRepositories, listHooks, receiverUrl } from '../cli/webhooks-kit.ts';
 import { createKeychainSandbox, isSecretServiceMissing, timed } from './keychain-kit.ts';
 
 const down = '\\033\\[B';
@@ -111,6 +112,26 @@ describe.skipIf(isExpectMissing('questions in a terminal'))('in a terminal', () 
     );
     expect(run, run.stdout).toMatchObject({ exitCode: 0 });
     expect(readLinks(sandbox)).toMatchObject([{ restriction: { namespaces: ['ada'] } }]);
+  });
+
+  test('regenerate-webhooks asks for the URL that nobody has said, until it is one', async () => {
+    const { sandbox, gitea } = await createLinked({ gitea: { world: fourRepositories } });
+    const question = 'Where shall the webhooks deliver to?';
+    const run = await converse(
+      sandbox,
+      ['regenerate-webhooks'],
+      [
+        [question, `ci.acme.example/hook${enter}`],
+        ['The webhook URL has no scheme. Write https:// in front of it', ''],
+        [question, `${receiverUrl}${enter}`],
+      ],
+    );
+    expect(run, run.stdout).toMatchObject({ exitCode: 0 });
+    const hooks = Object.values(listHooks(gitea)).flat();
+    expect(hooks.map(({ url }) => url)).toEqual(Array.from({ length: 4 }, () => receiverUrl));
+    const again = await converse(sandbox, ['regenerate-webhooks', '--dry-run'], []);
+    expect(again, again.stdout).toMatchObject({ exitCode: 0 });
+    expect(again.stdout).not.toContain(question);
   });
 
   test('A16: without a display the ways are offered; the address comes back while the paste is asked for', async () => {

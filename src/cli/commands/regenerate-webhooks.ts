@@ -8,6 +8,8 @@ import {
   type VerifiedResult,
 } from '../../operations/regenerate-webhooks.ts';
 import type { WebhookMode } from '../../operations/plan-webhooks.ts';
+import { assertDeliverable } from '../../operations/webhook-target.ts';
+import type { LinkRecord } from '../../store/link-schema.ts';
 import { readGivenSecret } from '../credential-flags.ts';
 import { environmentId } from '../../store/environment-records.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
@@ -99,6 +101,7 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
     output.document({ target: null, results: [], summary: summarise([]) });
     return exitCodes.done;
   }
+  const url = mode === 'rotate' && !isOfApp ? await chooseUrl(session, link, flags) : flags.url;
   const meter = createRateMeter(runtime.clock);
   const showsEach = session.isVerbose;
   let done = 0;
@@ -106,7 +109,7 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
     linkName: link.name,
     mode,
     target: {
-      url: flags.url ?? null,
+      url: url ?? null,
       events: flags.events ?? null,
       at: flags.at ?? null,
       allowHttp: flags.allowHttp === true,
@@ -151,6 +154,32 @@ function readMode(flags: RegenerateFlags): WebhookMode {
     throw new UsageError(`--${mode} changes no secret, so none can be given.`);
   }
   return mode;
+}
+
+/**
+ * In a terminal the URL is asked for where nobody has said it.
+ *
+ * @returns undefined for the one that the link or the preferences have.
+ */
+async function chooseUrl(
+  { context, prompter, reporter }: Session,
+  { webhook }: LinkRecord,
+  { url, allowHttp }: RegenerateFlags,
+): Promise<string | undefined> {
+  const isKnown = url !== undefined || webhook !== null;
+  if (isKnown || !prompter.canAsk || (await context.openSettings()).get('webhook-url') !== null) return url;
+  for (;;) {
+    const answer = await prompter.ask(
+      'Where shall the webhooks deliver to? (such as https://ci.acme.dev/hook)',
+      '--url',
+    );
+    try {
+      return assertDeliverable(answer, allowHttp === true);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      reporter.warn(`${error.message} ${error.hint ?? ''}`);
+    }
+  }
 }
 
 async function readConcurrency(session: Session, flag: string | undefined): Promise<number | null> {
