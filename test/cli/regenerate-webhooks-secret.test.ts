@@ -33,6 +33,7 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], input
   ['a secret for --repair', ['--with-secret', '--repair'], own],
   ['a command for --remove', ['--on-secret', 'true', '--remove'], ''],
   ['--repair and --remove', ['--repair', '--remove'], ''],
+  ['--remove and --verify', ['--remove', '--verify'], ''],
   ['an unknown event', ['--events', 'push,pull'], ''],
   ['an unknown level', ['--at', 'galaxy'], ''],
   ['an http receiver', ['--url', 'http://ci.acme.example/hook'], ''],

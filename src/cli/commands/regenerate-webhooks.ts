@@ -78,7 +78,7 @@ export function registerRegenerateWebhooks(cli: Cli): void {
     .option('--dry-run', 'only show what would be done')
     .option('--repair', 'keep the secret and change nothing that is right')
     .option('--remove', "take gitlink's webhooks away")
-    .option('--verify', 'have the host send a test delivery')
+    .option('--verify', 'after the change, have the host send a test delivery')
     .option('--concurrency <number>', 'how many repositories at once')
     .option('--allow-http', 'accept a receiver without TLS')
     .action((name: string | undefined, flags: RegenerateFlags) =>
@@ -148,6 +148,11 @@ async function run(session: Session, name: string | undefined, flags: Regenerate
 function readMode(flags: RegenerateFlags): WebhookMode {
   if (flags.repair === true && flags.remove === true)
     throw new UsageError('--repair and --remove exclude each other.');
+  if (flags.remove === true && flags.verify === true) {
+    throw new UsageError('--remove leaves no webhook that --verify could test.', {
+      hint: 'Leave --verify out: it tests what is there after the change.',
+    });
+  }
   const supplies = [flags.withSecret, flags.secretFile, flags.secretEnv].filter((each) => each !== undefined);
   const mode = flags.repair === true ? 'repair' : flags.remove === true ? 'remove' : 'rotate';
   if (mode !== 'rotate' && supplies.length + (flags.onSecret === undefined ? 0 : 1) > 0) {
