@@ -203,7 +203,8 @@ describe('token and exec', () => {
     const { sandbox } = await createTwoAccounts();
     for (const [args, line] of [
       [['ada', 'nosuchcmd'], 'ada -- nosuchcmd'],
-      [['npm', 'run', 'a b'], "-- npm run 'a b'"],
+      [['ad', 'nosuchcmd'], 'ad -- nosuchcmd'],
+      [['sh', '-', 'a b'], "-- sh - 'a b'"],
       [['ada', 'npm', '--', 'run'], 'ada -- npm run'],
     ] as const) {
       const run = await sandbox.run(['exec', ...args]);

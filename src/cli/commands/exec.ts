@@ -47,9 +47,12 @@ export function registerExec(cli: Cli): void {
 }
 
 /** @param words - The link, where one is named, and the program with its arguments. */
-function explainDashes({ context }: Session, words: readonly string[]): UsageError {
-  const isLinkNamed = context.links.read().links.some(({ name }) => name === words[0]);
-  const line = [...words.slice(0, isLinkNamed ? 1 : 0), '--', ...words.slice(isLinkNamed ? 1 : 0)];
+function explainDashes({ context, runtime }: Session, words: readonly string[]): UsageError {
+  const [first = ''] = words;
+  const isLink = context.links.read().links.some(({ name }) => name === first);
+  // A slip in a link's name is more likely than a program that is not there.
+  const linkCount = isLink || findExecutable(first, runtime) === null ? 1 : 0;
+  const line = [...words.slice(0, linkCount), '--', ...words.slice(linkCount)];
   return new UsageError('The program to run comes after two hyphens.', {
     hint: `Put -- before it: gitlink exec ${line.map(quoteWord).join(' ')}`,
   });
