@@ -1,4 +1,4 @@
-import { GitlinkError, UnreachableError } from '../errors.ts';
+import { GitlinkError, UnreachableError, assertTellable } from '../errors.ts';
 import { HostAnswerError, isRefusal } from '../http/host-answer-error.ts';
 import {
   coversEvents,
@@ -202,7 +202,7 @@ export async function testPlanned(
   try {
     return await admin.test(open.access, planned.place, hookId);
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     return { outcome: 'failed', reason: describeFault(error) };
   }
 }

@@ -1,4 +1,4 @@
-import { GitlinkError } from '../errors.ts';
+import { assertTellable } from '../errors.ts';
 import { openWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
@@ -66,7 +66,7 @@ async function isThere({ provider, access }: OpenLink, entry: LedgerEntry): Prom
     const hooks = await requireWebhooks(provider).list(access, toPlace(entry));
     return entry.state === 'sent' || hooks.some(({ id }) => id === entry.hookId);
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     return error.code !== 'notFound';
   }
 }

@@ -5,7 +5,7 @@ import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { openWebhookReadings, removeWebhookReadings } from '../store/webhook-readings.ts';
 import { openWebhookLedger, readWebhookLedger } from '../store/webhook-ledger.ts';
-import { isInstallation } from './apps/open-app.ts';
+import { isInstallation } from './is-installation.ts';
 import { isForApp, regenerateAppWebhook } from './apps/app-webhook.ts';
 import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
 import { concurrently } from './concurrently.ts';

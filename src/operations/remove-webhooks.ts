@@ -1,4 +1,4 @@
-import { GitlinkError, InternalError } from '../errors.ts';
+import { type GitlinkError, InternalError, assertTellable } from '../errors.ts';
 import type { WebhookPlace } from '../providers/webhook-support.ts';
 import { isOwned, openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
@@ -51,7 +51,7 @@ export async function removeKnownWebhooks(
         await ledger.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
         return { entry, result };
       } catch (error) {
-        if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+        assertTellable(error);
         return { entry, result: error };
       }
     };

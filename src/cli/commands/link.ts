@@ -1,6 +1,6 @@
 import { CancelledError, UsageError } from '../../errors.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
-import { isInstallation } from '../../operations/apps/open-app.ts';
+import { isInstallation } from '../../operations/is-installation.ts';
 import { resumeLink } from '../../operations/apps/installations.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { refreshQuietly } from '../../operations/list-repositories.ts';

@@ -1,5 +1,5 @@
 import { exitCodes, NotFoundError, UsageError } from '../../errors.ts';
-import { isInstallation } from '../../operations/apps/open-app.ts';
+import { isInstallation } from '../../operations/is-installation.ts';
 import { readInstallation, waitForChange } from '../../operations/apps/edit-installation.ts';
 import { openLink } from '../../operations/host-access.ts';
 import { describeLinks } from '../../operations/describe-links.ts';

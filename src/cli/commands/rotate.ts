@@ -1,6 +1,7 @@
 import { exitCodes, UnsupportedError } from '../../errors.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
-import { isInstallation, requireAppOf, requireApps } from '../../operations/apps/open-app.ts';
+import { requireAppOf, requireApps } from '../../operations/apps/open-app.ts';
+import { isInstallation } from '../../operations/is-installation.ts';
 import { describeLinks } from '../../operations/describe-links.ts';
 import { findLink } from '../../operations/find-link.ts';
 import { requireProvider } from '../../operations/link-faults.ts';

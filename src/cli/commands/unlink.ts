@@ -1,7 +1,7 @@
 import { exitCodes, UsageError } from '../../errors.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
 import { readLastUsage } from '../../store/usage-log.ts';
-import { isInstallation } from '../../operations/apps/open-app.ts';
+import { isInstallation } from '../../operations/is-installation.ts';
 import { findLink } from '../../operations/find-link.ts';
 import { assertSameHost } from '../../operations/rotate-link.ts';
 import { planUnlink, unlink, type UnlinkStep } from '../../operations/unlink.ts';

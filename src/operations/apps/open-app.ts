@@ -10,8 +10,6 @@ import { requireProvider } from '../link-faults.ts';
 import { openAnonymous } from '../open-anonymous.ts';
 import { readItem } from '../read-stored.ts';
 
-export { isInstallation };
-
 /** What acting as an app needs of its surroundings. */
 export type AppContext = Pick<OperationContext, 'clock' | 'links' | 'openVault' | 'openHostClient'>;
 

@@ -1,5 +1,6 @@
 import type { LinkRecord } from '../../store/link-schema.ts';
-import { isInstallation, openAppOf } from '../apps/open-app.ts';
+import { openAppOf } from '../apps/open-app.ts';
+import { isInstallation } from '../is-installation.ts';
 import type { OperationContext } from '../context.ts';
 import type { OpenLink } from '../host-access.ts';
 import { allows } from '../restriction.ts';

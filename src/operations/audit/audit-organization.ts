@@ -1,4 +1,10 @@
-import { ForbiddenError, GitlinkError, NotFoundError, UnsupportedError } from '../../errors.ts';
+import {
+  ForbiddenError,
+  type GitlinkError,
+  NotFoundError,
+  UnsupportedError,
+  assertTellable,
+} from '../../errors.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
 import { auditSupports } from '../../providers/audit-registry.ts';
 import type { Connection } from '../../providers/audit-support.ts';
@@ -72,7 +78,7 @@ async function tryLink(
     }
     return { findings, error: null };
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     if (error instanceof ForbiddenError || error instanceof NotFoundError) return { findings: [], error };
     context.reporter.warn(`${link.name}: ${error.message}`);
     return { findings: [], error };

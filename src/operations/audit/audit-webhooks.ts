@@ -2,7 +2,7 @@ import type { InspectedWebhook } from '../../providers/audit-support.ts';
 import { auditSupports } from '../../providers/audit-registry.ts';
 import type { WebhookAdmin, WebhookPlace } from '../../providers/webhook-support.ts';
 import type { LedgerEntry } from '../../store/webhook-ledger.ts';
-import { GitlinkError } from '../../errors.ts';
+import { assertTellable } from '../../errors.ts';
 import { concurrently } from '../concurrently.ts';
 import type { OperationContext } from '../context.ts';
 import type { OpenLink } from '../host-access.ts';
@@ -56,7 +56,7 @@ async function auditEntry(
   try {
     hooks = await inspect(open, admin, toPlace(entry), new Set(entry.hookId === null ? [] : [entry.hookId]));
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     // A host that does not answer is told once, for the whole link.
     if (error.code === 'unreachable' || error.code === 'rateLimited') throw error;
     const evidence = `its webhooks cannot be seen: ${describeFault(error)}`;

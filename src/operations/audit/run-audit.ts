@@ -1,4 +1,4 @@
-import { GitlinkError } from '../../errors.ts';
+import { assertTellable } from '../../errors.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { readLastUsage } from '../../store/usage-log.ts';
 import { checkLinks } from '../check-links.ts';
@@ -50,7 +50,7 @@ async function auditAtHost(context: OperationContext, link: LinkRecord): Promise
       return [...(await auditWebhooks(context, open)), ...(await auditInstallation(context, open))];
     });
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     const evidence = `its webhooks could not be looked at: ${error.message.replace(/\.$/, '')}`;
     return [toFindingOf(link)('warning', 'unreachable', evidence, 'gitlink audit')];
   }

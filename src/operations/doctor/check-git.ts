@@ -1,5 +1,5 @@
 import { quoteWord } from '../quote-word.ts';
-import { GitlinkError } from '../../errors.ts';
+import { GitlinkError, assertTellable } from '../../errors.ts';
 import { readConfigFile } from '../../git/config-file.ts';
 import { planCredentialSetup } from '../../git/credential-config.ts';
 import { listRemotes } from '../../git/remotes.ts';
@@ -25,7 +25,7 @@ export async function checkGit(doctor: Doctor): Promise<readonly Check[]> {
     const setup = await checkSetup(doctor);
     return [sound(name, `version ${version}`), ...setup];
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     return [{ name, state: 'error', detail: toDetail(error), fix: 'sudo apt install git' }];
   }
 }
@@ -47,7 +47,7 @@ async function checkSetup(doctor: Doctor): Promise<readonly Check[]> {
     ];
     return checks.length > 0 ? checks : [sound(name, `git asks gitlink for ${used.join(', ')}`)];
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     const fix = 'git config --global --list --show-origin';
     return [{ name, state: 'error', detail: toDetail(error), fix }];
   }

@@ -1,7 +1,7 @@
 import { quoteWord } from '../quote-word.ts';
 import { getProvider } from '../../providers/registry.ts';
 import type { ClientRecord, LinkRecord, Records } from '../../store/link-schema.ts';
-import { isInstallation } from '../apps/open-app.ts';
+import { isInstallation } from '../is-installation.ts';
 import { describeLinks } from '../describe-links.ts';
 import { findNextStep } from '../next-step.ts';
 import { findOwnWebhooks } from '../remove-webhooks.ts';

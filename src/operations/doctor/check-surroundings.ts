@@ -1,7 +1,7 @@
 import { quoteWord } from '../quote-word.ts';
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { GitlinkError } from '../../errors.ts';
+import { GitlinkError, assertTellable } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
 import { toDisplayHost } from '../../http/base-url.ts';
 import type { HostClient } from '../../http/host-client.ts';
@@ -167,7 +167,7 @@ async function askHost(context: Doctor['context'], link: LinkRecord): Promise<Ho
     });
     return { link, fault: description === null ? `it is no ${provider.displayName} any more` : null, skewMs };
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
     // Settings that make every request fail are other checks' findings.
     const isOwnFault = error.code === 'usage';
     return { link, fault: isOwnFault ? null : toDetail(error), skewMs };

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { GitlinkError } from '../../errors.ts';
+import { GitlinkError, assertTellable } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import { toVaultPath } from '../../store/file-names.ts';
 import type { Records, Storage } from '../../store/link-schema.ts';
@@ -53,7 +53,7 @@ export async function readStores({ context, records }: Doctor): Promise<StoreRea
       const secrets = await vault.read([...named, ...intents.map(({ item }) => item), 'probe.doctor']);
       return { isNeeded, fault: null, secrets, items: (await vault.list?.()) ?? null };
     } catch (error) {
-      if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+      assertTellable(error);
       return { ...empty, fault: error };
     }
   };

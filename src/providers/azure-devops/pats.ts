@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AuthError, ForbiddenError, GitlinkError, UnreachableError } from '../../errors.ts';
+import { AuthError, ForbiddenError, UnreachableError, assertTellable } from '../../errors.ts';
 import type { HostClient, HostRequest, HostResponse } from '../../http/host-client.ts';
 import { route } from '../../http/route.ts';
 import { toPrintable } from '../../printable.ts';
@@ -144,7 +144,7 @@ async function nameAfterItself(
       allOrgs: false,
     });
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
   }
 }
 

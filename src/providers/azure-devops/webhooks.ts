@@ -1,4 +1,4 @@
-import { ForbiddenError, GitlinkError } from '../../errors.ts';
+import { ForbiddenError, assertTellable } from '../../errors.ts';
 import { isRefusal } from '../../http/host-answer-error.ts';
 import type { Secret } from '../../secret.ts';
 import { toPrintable } from '../../printable.ts';
@@ -136,7 +136,7 @@ async function takeBack(access: HostAccess, made: readonly schemas.Subscription[
   try {
     for (const { id } of made) await deleteSubscription(access, id);
   } catch (error) {
-    if (!(error instanceof GitlinkError) || error.code === 'cancelled') throw error;
+    assertTellable(error);
   }
 }
 
