@@ -9,7 +9,7 @@ import {
 } from '../providers/webhook-support.ts';
 import { afterChange } from '../providers/partial-change.ts';
 import type { Secret } from '../secret.ts';
-import type { LedgerEntry, WebhookLedger } from '../store/webhook-ledger.ts';
+import type { JournalEntry, WebhookJournal } from '../store/webhook-journal.ts';
 import type { OpenLink } from './host-access.ts';
 import { describeFault, type PlannedWebhook, type WebhookAction } from './plan-webhooks.ts';
 import type { Target } from './webhook-target.ts';
@@ -28,7 +28,7 @@ export interface ApplyQuestion {
   readonly open: OpenLink;
   readonly admin: WebhookAdmin;
   readonly target: Target;
-  readonly ledger: WebhookLedger;
+  readonly journal: WebhookJournal;
   /** The secret that hooks get; null when they are only removed. */
   readonly secret: { readonly value: Secret; readonly item: string } | null;
   readonly now: () => number;
@@ -64,18 +64,18 @@ export async function applyPlanned(question: ApplyQuestion, planned: PlannedWebh
 }
 
 async function removeAll(question: ApplyQuestion, planned: PlannedWebhook): Promise<null> {
-  const { admin, open, ledger } = question;
+  const { admin, open, journal } = question;
   for (const hook of planned.hook ? [planned.hook, ...planned.duplicates] : []) {
     await admin.remove(open.access, planned.place, hook.id);
   }
-  if (!ledger.entries.has(planned.key)) return null;
-  await ledger.record(toEntry(question, planned, { state: 'removed', hookId: null, secretItem: null }));
+  if (!journal.entries.has(planned.key)) return null;
+  await journal.record(toEntry(question, planned, { state: 'removed', hookId: null, secretItem: null }));
   return null;
 }
 
 /** Brings a place to exactly one enabled hook with the secret. Returns the hook's id. */
 async function bring(question: ApplyQuestion, planned: PlannedWebhook): Promise<string> {
-  const { admin, open, ledger, secret, target } = question;
+  const { admin, open, journal, secret, target } = question;
   if (secret === null) throw new TypeError('A hook cannot be brought to a secret that is not there.');
   const secretItem = secret.item;
   let current: Webhook;
@@ -99,7 +99,7 @@ async function bring(question: ApplyQuestion, planned: PlannedWebhook): Promise<
     if (isReplaced && planned.hook !== null) outdated.unshift(planned.hook);
   }
   for (const hook of outdated) await admin.remove(open.access, planned.place, hook.id);
-  await ledger.record(toEntry(question, planned, { state: 'confirmed', hookId: current.id, secretItem }));
+  await journal.record(toEntry(question, planned, { state: 'confirmed', hookId: current.id, secretItem }));
   return current.id;
 }
 
@@ -109,7 +109,7 @@ async function giveSecret(
   planned: PlannedWebhook,
   secret: NonNullable<ApplyQuestion['secret']>,
 ): Promise<Webhook> {
-  const { admin, open, ledger, target } = question;
+  const { admin, open, journal, target } = question;
   const { hook, place } = planned;
   const wanted = {
     url: target.url,
@@ -117,9 +117,9 @@ async function giveSecret(
     secret: secret.value,
     successorOf: hook,
   } satisfies WantedWebhook;
-  const earlier = ledger.entries.get(planned.key);
+  const earlier = journal.entries.get(planned.key);
   const sent = { state: 'sent', hookId: hook?.id ?? null, secretItem: secret.item } as const;
-  await ledger.record(toEntry(question, planned, sent));
+  await journal.record(toEntry(question, planned, sent));
   try {
     return hook !== null && admin.secretChangesInPlace
       ? await admin.update(open.access, place, hook, wanted)
@@ -127,7 +127,7 @@ async function giveSecret(
   } catch (error) {
     if (isRefusal(error)) {
       const nothing = { state: 'failed', hookId: null, secretItem: null } as const;
-      await ledger.record(earlier ?? toEntry(question, planned, nothing));
+      await journal.record(earlier ?? toEntry(question, planned, nothing));
     }
     throw error;
   }
@@ -180,10 +180,10 @@ function isLostAnswer(error: unknown): boolean {
 function toEntry(
   question: ApplyQuestion,
   planned: PlannedWebhook,
-  step: Pick<LedgerEntry, 'state' | 'hookId' | 'secretItem'>,
-): LedgerEntry {
+  step: Pick<JournalEntry, 'state' | 'hookId' | 'secretItem'>,
+): JournalEntry {
   const { key, label, before } = planned;
-  const earlier = question.ledger.entries.get(key);
+  const earlier = question.journal.entries.get(key);
   // A run that continues a lost one must not forget what was there before the first request.
   const isContinued = earlier?.state === 'sent' && earlier.secretItem === step.secretItem;
   const { nativeEvents: events } = question.target;

@@ -2,7 +2,7 @@ import { assertTellable, GitlinkError, isAuthError } from '../errors.ts';
 import { signInKind, type Provider } from '../providers/provider.ts';
 import { getProvider } from '../providers/registry.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
-import type { LedgerEntry } from '../store/webhook-ledger.ts';
+import type { JournalEntry } from '../store/webhook-journal.ts';
 import { isEveryTokenRefused, listLeftOfApp, uninstallApp } from './apps/leave-app.ts';
 import type { OperationContext } from './context.ts';
 import { createFixedSource } from './credential-source.ts';
@@ -126,7 +126,7 @@ async function removeWebhooks(
 function toWebhook(
   { host }: LinkRecord,
   provider: Provider | null,
-  { label, place }: LedgerEntry,
+  { label, place }: JournalEntry,
 ): Remaining {
   const level = place.startsWith('namespace:') ? 'namespace' : 'repository';
   return { what: `the webhook of ${label}`, url: provider?.webhooks?.pageUrl(host, level, label) ?? host };

@@ -1,5 +1,5 @@
 import { assertTellable } from '../errors.ts';
-import { openWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { openWebhookJournal, type JournalEntry } from '../store/webhook-journal.ts';
 import { concurrently } from './concurrently.ts';
 import type { OperationContext } from './context.ts';
 import type { OpenLink } from './host-access.ts';
@@ -37,23 +37,23 @@ export async function visitOtherWebhooks(
   if (others.length === 0) return noOtherWebhooks;
   const stranded = new Set(findStrandedWebhooks(context, link).map(({ place }) => place));
   const level = at === 'namespace' ? 'namespace:' : 'repository:';
-  const isMissed = ({ place }: LedgerEntry): boolean => place.startsWith(level) && !stranded.has(place);
-  const ledger = await openWebhookLedger(context.directories.state, link.id);
-  const vanished = new Set<LedgerEntry>();
-  const visit = async (entry: LedgerEntry): Promise<void> => {
+  const isMissed = ({ place }: JournalEntry): boolean => place.startsWith(level) && !stranded.has(place);
+  const journal = await openWebhookJournal(context.directories.state, link.id);
+  const vanished = new Set<JournalEntry>();
+  const visit = async (entry: JournalEntry): Promise<void> => {
     context.signal.throwIfAborted();
     if (await isThere(open, entry)) return;
     vanished.add(entry);
     const now = context.clock.now();
-    await ledger.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
+    await journal.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
   };
   try {
     const limit = findPacing(provider, link.host).concurrency;
     for await (const done of concurrently(others.filter(isMissed), limit, visit)) void done;
   } finally {
-    await ledger.close();
+    await journal.close();
   }
-  const toLabels = (entries: readonly LedgerEntry[]): string[] => entries.map(({ label }) => label).sort();
+  const toLabels = (entries: readonly JournalEntry[]): string[] => entries.map(({ label }) => label).sort();
   return {
     vanished: toLabels([...vanished]),
     outside: toLabels(others.filter((entry) => !vanished.has(entry))),
@@ -61,7 +61,7 @@ export async function visitOtherWebhooks(
 }
 
 /** Whether the host still shows the hook of an entry, or cannot be asked. */
-async function isThere({ provider, access }: OpenLink, entry: LedgerEntry): Promise<boolean> {
+async function isThere({ provider, access }: OpenLink, entry: JournalEntry): Promise<boolean> {
   try {
     const hooks = await requireWebhooks(provider).list(access, toPlace(entry));
     return entry.state === 'sent' || hooks.some(({ id }) => id === entry.hookId);
@@ -83,7 +83,7 @@ interface RunParts {
  * or are not removed. Those of archived repositories cannot get a secret, and wait for nothing; where a run over
  * everything does not come, no later one does either.
  */
-export function findPending({ mode, isPart, secret, plan }: RunParts): (entry: LedgerEntry) => boolean {
+export function findPending({ mode, isPart, secret, plan }: RunParts): (entry: JournalEntry) => boolean {
   const planned = new Map(plan.map((each) => [each.key, each]));
   return ({ place, state, secretItem }) => {
     if (mode === 'remove') return true;

@@ -7,7 +7,7 @@ import {
   type WebhookPlace,
 } from '../providers/webhook-support.ts';
 import { environmentId } from '../store/environment-records.ts';
-import { isOwned, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isOwned, type JournalEntry } from '../store/webhook-journal.ts';
 import type { WebhookReading, WebhookReadings } from '../store/webhook-readings.ts';
 import type { OpenLink } from './host-access.ts';
 import type { Target } from './webhook-target.ts';
@@ -39,7 +39,7 @@ export interface PlanQuestion {
   readonly admin: WebhookAdmin;
   readonly target: Target;
   readonly mode: WebhookMode;
-  readonly ledger: ReadonlyMap<string, LedgerEntry>;
+  readonly journal: ReadonlyMap<string, JournalEntry>;
   /** The secret store item that hooks shall end on; null for one that is yet to be made. */
   readonly secretItem: string | null;
   /** The URL of the run before, which a lost hook of it has. */
@@ -85,10 +85,10 @@ export async function planPlace(question: PlanQuestion, place: WebhookPlace): Pr
 }
 
 async function read(question: PlanQuestion, place: WebhookPlace): Promise<WebhookReading> {
-  const { admin, open, target, earlierUrl, readings, ledger } = question;
+  const { admin, open, target, earlierUrl, readings, journal } = question;
   const all = await admin.list(open.access, place);
   const key = toPlaceKey(place);
-  const knownId = ledger.get(key)?.hookId;
+  const knownId = journal.get(key)?.hookId;
   const hooks = all.filter(({ id, url }) => id === knownId || url === target.url || url === earlierUrl);
   const reading = { hooks, ids: all.map(({ id }) => id), refusal: null };
   if (hooks.every(({ settings }) => isPlain(settings))) readings?.record(key, reading);
@@ -106,12 +106,12 @@ function isPlain(settings: unknown): boolean {
 
 /** What follows from the rotation that did not come to its end, if it tells. */
 function resume(question: PlanQuestion, place: WebhookPlace): PlannedWebhook | null {
-  const { readings, ledger, secretItem, target } = question;
+  const { readings, journal, secretItem, target } = question;
   const key = toPlaceKey(place);
   const reading = readings?.take(key) ?? null;
   if (reading === null) return null;
   if (reading.refusal !== null) return skip(place, reading.refusal, place.level !== 'namespace');
-  const entry = ledger.get(key);
+  const entry = journal.get(key);
   if (entry === undefined || secretItem === null || entry.secretItem !== secretItem) {
     return decide(question, place, reading);
   }
@@ -130,13 +130,13 @@ function resume(question: PlanQuestion, place: WebhookPlace): PlannedWebhook | n
  * nothing; one where the role was lost goes on with the secret that it has, and that is a failure.
  */
 function findRefusal(
-  { ledger }: PlanQuestion,
+  { journal }: PlanQuestion,
   place: WebhookPlace,
 ): { readonly reason: string; readonly isFault: boolean } | null {
   if (place.level === 'namespace') return null;
   if (place.repository.archived) return { reason: 'archived', isFault: false };
   if (place.repository.canManageWebhooks) return null;
-  const entry = ledger.get(toPlaceKey(place));
+  const entry = journal.get(toPlaceKey(place));
   const isFault = entry !== undefined && isOwned(entry);
   return { reason: 'forbidden: not an administrator of the repository', isFault };
 }
@@ -159,7 +159,7 @@ function skip(place: WebhookPlace, reason: string, isFault: boolean): PlannedWeb
 /** Decides by what is there and what the journal knows. */
 function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: WebhookReading): PlannedWebhook {
   const { admin, target, mode, open } = question;
-  const entry = question.ledger.get(toPlaceKey(place));
+  const entry = question.journal.get(toPlaceKey(place));
   const known = hooks.filter((hook) => hook.id === entry?.hookId);
   const findOwner = ({ id }: Webhook): string | undefined =>
     id === entry?.hookId ? undefined : question.ofOthers.get(toHookKey(toPlaceKey(place), id));
@@ -225,7 +225,7 @@ function decide(question: PlanQuestion, place: WebhookPlace, { hooks, ids }: Web
 }
 
 /** Whether a hook was made for these events, no more and no less. Older lines of the journal do not tell. */
-function isAskedFor({ events }: LedgerEntry, { nativeEvents }: Target): boolean {
+function isAskedFor({ events }: JournalEntry, { nativeEvents }: Target): boolean {
   return events === undefined || [...events].sort().join() === [...nativeEvents].sort().join();
 }
 
@@ -233,7 +233,7 @@ function isAskedFor({ events }: LedgerEntry, { nativeEvents }: Target): boolean 
  * Hooks that were not there before a request whose answer was lost. Those with the target's URL and our mark
  * are its doing.
  */
-export function findLost(entry: LedgerEntry | undefined, hooks: readonly Webhook[]): readonly Webhook[] {
+export function findLost(entry: JournalEntry | undefined, hooks: readonly Webhook[]): readonly Webhook[] {
   return entry?.state === 'sent' ? hooks.filter(({ id }) => !entry.before.includes(id)) : [];
 }
 

@@ -4,7 +4,7 @@ import type { Secret } from '../secret.ts';
 import { environmentId } from '../store/environment-records.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { openWebhookReadings, removeWebhookReadings } from '../store/webhook-readings.ts';
-import { openWebhookLedger, readWebhookLedger } from '../store/webhook-ledger.ts';
+import { openWebhookJournal, readWebhookJournal } from '../store/webhook-journal.ts';
 import { isInstallation } from './is-installation.ts';
 import { isForApp, regenerateAppWebhook } from './apps/app-webhook.ts';
 import { applyPlanned, testPlanned, type ApplyQuestion, type WebhookResult } from './apply-webhooks.ts';
@@ -152,7 +152,7 @@ async function planAll(
   target: Target,
   secretItem: string | null,
 ): Promise<PlannedWebhook[]> {
-  const ledger = readWebhookLedger(context.directories.state, open.link.id);
+  const journal = readWebhookJournal(context.directories.state, open.link.id);
   const earlierUrl = open.link.webhook?.url ?? null;
   const { state } = context.directories;
   if (request.mode !== 'rotate' && !request.dryRun) removeWebhookReadings(state, open.link.id);
@@ -162,7 +162,7 @@ async function planAll(
       : null;
   const ofOthers = findWebhooksOfOthers(context, open.link, target);
   const { mode } = request;
-  const question = { open, admin, target, mode, ledger, secretItem, earlierUrl, readings, ofOthers };
+  const question = { open, admin, target, mode, journal, secretItem, earlierUrl, readings, ofOthers };
   const limit = request.concurrency ?? findPacing(open.provider, open.link.host).concurrency;
   const plan: PlannedWebhook[] = [];
   const places = listPlaces(request, open, target);
@@ -185,7 +185,7 @@ function findWebhooksOfOthers(
     .links.filter((other) => other.id !== id && other.host === host && other.webhook?.url === url);
   return new Map(
     others.flatMap(({ id: otherId, name }) =>
-      [...readWebhookLedger(context.directories.state, otherId).values()].flatMap(
+      [...readWebhookJournal(context.directories.state, otherId).values()].flatMap(
         ({ place, hookId }): [string, string][] =>
           hookId === null ? [] : [[toHookKey(place, hookId), name]],
       ),
@@ -229,8 +229,8 @@ async function applyAll(
   parts: Pick<ApplyQuestion, 'open' | 'admin' | 'target' | 'secret'>,
   plan: readonly PlannedWebhook[],
 ): Promise<VerifiedResult[]> {
-  const ledger = await openWebhookLedger(context.directories.state, parts.open.link.id);
-  const question: ApplyQuestion = { ...parts, ledger, now: () => context.clock.now() };
+  const journal = await openWebhookJournal(context.directories.state, parts.open.link.id);
+  const question: ApplyQuestion = { ...parts, journal, now: () => context.clock.now() };
   const limit = request.concurrency ?? findPacing(parts.open.provider, parts.open.link.host).concurrency;
   const results: VerifiedResult[] = [];
   const refusals: GitlinkError[] = [];
@@ -262,7 +262,7 @@ async function applyAll(
     if (context.signal.aborted) context.reporter.warn(`Stopped on the way. ${sayHowToContinue(request)}`);
     throw error;
   } finally {
-    await ledger.close();
+    await journal.close();
   }
   if (refusals[0]) throw refusals[0];
   return results.sort((a, b) => (a.repository < b.repository ? -1 : 1));

@@ -1,6 +1,11 @@
 import { type GitlinkError, InternalError, assertTellable } from '../errors.ts';
 import type { WebhookPlace } from '../providers/webhook-support.ts';
-import { isOwned, openWebhookLedger, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import {
+  isOwned,
+  openWebhookJournal,
+  readWebhookJournal,
+  type JournalEntry,
+} from '../store/webhook-journal.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeWebhookReadings } from '../store/webhook-readings.ts';
 import { concurrently } from './concurrently.ts';
@@ -11,13 +16,13 @@ import { findLost } from './plan-webhooks.ts';
 import { requireWebhooks } from './webhook-target.ts';
 
 /** gitlink's hooks that the journal knows of. */
-export function findOwnWebhooks(context: OperationContext, link: LinkRecord): readonly LedgerEntry[] {
-  const entries = readWebhookLedger(context.directories.state, link.id).values();
+export function findOwnWebhooks(context: OperationContext, link: LinkRecord): readonly JournalEntry[] {
+  const entries = readWebhookJournal(context.directories.state, link.id).values();
   return [...entries].filter(isOwned);
 }
 
 export interface WebhookRemoval {
-  readonly entry: LedgerEntry;
+  readonly entry: JournalEntry;
   /** `gone`: it was not there any more. */
   readonly result: 'removed' | 'gone' | GitlinkError;
 }
@@ -32,7 +37,7 @@ export interface WebhookRemoval {
 export async function removeKnownWebhooks(
   context: OperationContext,
   open: OpenLink,
-  choose: () => readonly LedgerEntry[],
+  choose: () => readonly JournalEntry[],
 ): Promise<readonly WebhookRemoval[]> {
   if (choose().length === 0) return [];
   const { link, provider } = open;
@@ -41,14 +46,14 @@ export async function removeKnownWebhooks(
     // What an unfinished rotation has read is not true any more.
     removeWebhookReadings(context.directories.state, link.id);
     const url = context.links.read().links.find(({ id }) => id === link.id)?.webhook?.url ?? null;
-    const ledger = await openWebhookLedger(context.directories.state, link.id);
+    const journal = await openWebhookJournal(context.directories.state, link.id);
     const removals: WebhookRemoval[] = [];
-    const remove = async (entry: LedgerEntry): Promise<WebhookRemoval> => {
+    const remove = async (entry: JournalEntry): Promise<WebhookRemoval> => {
       context.signal.throwIfAborted();
       try {
         const result = await removeEntry(open, entry, url);
         const now = context.clock.now();
-        await ledger.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
+        await journal.record({ ...entry, state: 'removed', hookId: null, secretItem: null, at: now });
         return { entry, result };
       } catch (error) {
         assertTellable(error);
@@ -65,7 +70,7 @@ export async function removeKnownWebhooks(
         context.reporter.status(`Removing webhooks… ${removals.length} of ${entries.length}`);
       }
     } finally {
-      await ledger.close();
+      await journal.close();
     }
     return removals.sort((a, b) => (a.entry.label < b.entry.label ? -1 : 1));
   });
@@ -74,7 +79,7 @@ export async function removeKnownWebhooks(
 /** Removes the hook of an entry, and one that an interrupted run may have made beside it. */
 async function removeEntry(
   { provider, access }: OpenLink,
-  entry: LedgerEntry,
+  entry: JournalEntry,
   targetUrl: string | null,
 ): Promise<'removed' | 'gone'> {
   const admin = requireWebhooks(provider);
@@ -91,7 +96,7 @@ async function removeEntry(
 }
 
 /** The place of an entry, as far as removing needs it. */
-export function toPlace({ place, label }: LedgerEntry): WebhookPlace {
+export function toPlace({ place, label }: JournalEntry): WebhookPlace {
   const [level, id = ''] = place.split(/:(.*)/s);
   if (level === 'namespace') return { level, namespace: id };
   if (level !== 'repository') throw new InternalError(`The journal names a place of an unknown kind.`);

@@ -1,6 +1,6 @@
 import type { Namespace } from '../providers/provider.ts';
 import type { LinkRecord, Restriction } from '../store/link-schema.ts';
-import { isOwned, readWebhookLedger, type LedgerEntry } from '../store/webhook-ledger.ts';
+import { isOwned, readWebhookJournal, type JournalEntry } from '../store/webhook-journal.ts';
 import type { OperationContext } from './context.ts';
 import { updateLink } from './change-link.ts';
 import { openLink, whileTrusted } from './host-access.ts';
@@ -82,9 +82,9 @@ export async function applyRestriction(
  * gitlink's webhooks that the restriction of a link puts out of reach. The journal knows a repository by its id, and
  * its namespace by the name that it had when the hook was made.
  */
-export function findStrandedWebhooks(context: OperationContext, link: LinkRecord): readonly LedgerEntry[] {
+export function findStrandedWebhooks(context: OperationContext, link: LinkRecord): readonly JournalEntry[] {
   const { restriction } = link;
-  const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
+  const entries = [...readWebhookJournal(context.directories.state, link.id).values()];
   const projects = new Map(
     readRepositoryList(context.directories.state, link.id).map((each) => [each.id, each.project]),
   );

@@ -1,7 +1,7 @@
 import { NotFoundError, UsageError } from '../errors.ts';
 import { Secret } from '../secret.ts';
 import type { LinkRecord, Records, WebhookTarget } from '../store/link-schema.ts';
-import { isOwned, readWebhookLedger } from '../store/webhook-ledger.ts';
+import { isOwned, readWebhookJournal } from '../store/webhook-journal.ts';
 import type { OperationContext } from './context.ts';
 import { findAppWebhook } from './apps/open-app.ts';
 import { mapLink, updateLink } from './change-link.ts';
@@ -63,7 +63,7 @@ export async function prepareRotation(
 
 /** @throws UsageError when a hook has the secret of an unfinished rotation: dropping it would lose that hook. */
 function assertUnsent(context: OperationContext, link: LinkRecord, item: string): void {
-  const entries = [...readWebhookLedger(context.directories.state, link.id).values()];
+  const entries = [...readWebhookJournal(context.directories.state, link.id).values()];
   if (!entries.some(({ secretItem }) => secretItem === item)) return;
   throw new UsageError(`A rotation of "${link.name}" is unfinished: some webhooks have its secret already.`, {
     hint: `Finish it first, without giving a secret: gitlink regenerate-webhooks ${link.name}`,
@@ -122,7 +122,7 @@ function findAppSecrets(context: OperationContext, link: LinkRecord): WebhookTar
 /** Makes the next secret the link's secret and forgets those before, but for what hooks out of reach still have. */
 export async function finishRotation(context: OperationContext, link: LinkRecord): Promise<void> {
   const before = listEarlierItems(link);
-  const entries = [...readWebhookLedger(context.directories.state, link.id).values()].filter(isOwned);
+  const entries = [...readWebhookJournal(context.directories.state, link.id).values()].filter(isOwned);
   const kept = before.filter((item) => entries.some(({ secretItem }) => secretItem === item));
   const settle = (records: Records): Records =>
     mapLink(records, link.id, (current) => ({

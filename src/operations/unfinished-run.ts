@@ -1,5 +1,5 @@
 import type { LinkRecord } from '../store/link-schema.ts';
-import { isOwned, readWebhookLedger } from '../store/webhook-ledger.ts';
+import { isOwned, readWebhookJournal } from '../store/webhook-journal.ts';
 import type { OperationContext } from './context.ts';
 import { count } from './doctor/check.ts';
 
@@ -14,7 +14,7 @@ export function describeUnfinishedRun(
 ): string | null {
   const next = webhook?.nextSecretItem ?? null;
   if (next === null || status === 'unlinking') return null;
-  const entries = [...readWebhookLedger(directories.state, id).values()];
+  const entries = [...readWebhookJournal(directories.state, id).values()];
   // Where the host refused to make one it is lacking all the same.
   const tried = entries.filter((entry) => isOwned(entry) || entry.state === 'failed');
   if (tried.length === 0) return 'no hook has the new secret yet';

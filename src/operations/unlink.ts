@@ -1,7 +1,7 @@
 import { NotFoundError } from '../errors.ts';
 import type { LinkRecord } from '../store/link-schema.ts';
 import { removeRepositoryList } from '../store/repository-list.ts';
-import { removeWebhookLedger } from '../store/webhook-ledger.ts';
+import { removeWebhookJournal } from '../store/webhook-journal.ts';
 import { removeWebhookReadings } from '../store/webhook-readings.ts';
 import { updateLink } from './change-link.ts';
 import { listLastHosts } from './configure-git.ts';
@@ -145,7 +145,7 @@ async function forgetLink(
   });
   report.steps.push({ what: 'secret', subject: link.storage, state: 'done', reason: null });
   await undoGitForLast(context, link, undoGit, report);
-  removeWebhookLedger(context.directories.state, link.id);
+  removeWebhookJournal(context.directories.state, link.id);
   removeWebhookReadings(context.directories.state, link.id);
   removeRepositoryList(context.directories.state, link.id);
   await context.links.change((records) => ({

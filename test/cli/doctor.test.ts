@@ -321,11 +321,11 @@ const breakages: readonly Breakage[] = [
           webhook: link.webhook && { ...link.webhook, secretItem: null, nextSecretItem: item },
         })),
       }));
-      const ledger = join(
+      const journal = join(
         sandbox.stateDirectory,
         `webhooks-${readRecords(sandbox).links[0]?.id ?? ''}.jsonl`,
       );
-      writeFileSync(ledger, readFileSync(ledger, 'utf8').replaceAll('"confirmed"', '"failed"'));
+      writeFileSync(journal, readFileSync(journal, 'utf8').replaceAll('"confirmed"', '"failed"'));
     },
     isMendedByFix: false,
   },

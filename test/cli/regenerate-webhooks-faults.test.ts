@@ -45,7 +45,7 @@ const losses = [
   { method: 'DELETE', fault: { kind: 'lost' } },
 ] as const;
 
-const isLedger = (name: string): boolean => name.startsWith('webhooks-') && name.endsWith('.jsonl');
+const isJournal = (name: string): boolean => name.startsWith('webhooks-') && name.endsWith('.jsonl');
 const nameOf = (index: number): string => `ada/site-${String(index + 1).padStart(4, '0')}`;
 const hooksPathOf = (index: number): RegExp => new RegExp(`${nameOf(index)}/hooks`);
 
@@ -101,7 +101,7 @@ describe('regenerate-webhooks in part', () => {
     const checks = await sandbox.run(['doctor']);
     expect(checks.stdout).toContain(`a run for "gitea" is unfinished: ${words}\t`);
 
-    rmSync(join(sandbox.stateDirectory, readdirSync(sandbox.stateDirectory).find(isLedger) ?? ''));
+    rmSync(join(sandbox.stateDirectory, readdirSync(sandbox.stateDirectory).find(isJournal) ?? ''));
     expect((await sandbox.run(['show', 'gitea'])).stdout).toContain('no hook has the new secret yet; ');
   });
 

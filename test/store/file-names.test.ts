@@ -8,7 +8,7 @@ import { readLinkIdOf } from '../../src/store/file-names.ts';
 import { createProcessLocks } from '../../src/store/process-lock.ts';
 import { writeRepositoryList } from '../../src/store/repository-list.ts';
 import { recordUsage } from '../../src/store/usage-log.ts';
-import { openWebhookLedger } from '../../src/store/webhook-ledger.ts';
+import { openWebhookJournal } from '../../src/store/webhook-journal.ts';
 import { openWebhookReadings } from '../../src/store/webhook-readings.ts';
 
 describe('the names of files', () => {
@@ -16,7 +16,7 @@ describe('the names of files', () => {
     const directory = mkdtempSync(join(tmpdir(), 'gitlink-names-'));
     onTestFinished(() => rmSync(directory, { recursive: true }));
     const id = randomUUID();
-    await (await openWebhookLedger(directory, id)).close();
+    await (await openWebhookJournal(directory, id)).close();
     openWebhookReadings(directory, id, 'a run', () => Date.now());
     writeRepositoryList(directory, id, []);
     recordUsage(directory, { linkId: id, at: Date.now(), by: 'git', path: null });

@@ -14,7 +14,7 @@ import {
 } from '../../operations/restrict-link.ts';
 import { getLink } from '../../operations/find-link.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
-import type { LedgerEntry } from '../../store/webhook-ledger.ts';
+import type { JournalEntry } from '../../store/webhook-journal.ts';
 import { openPage } from '../open-page.ts';
 import { describeAccess } from '../link-view.ts';
 import { collectList, createCommand, type Cli } from '../program.ts';
@@ -160,7 +160,7 @@ async function chooseChange(
 async function offerRemoval(
   session: Session,
   link: LinkRecord,
-  stranded: readonly LedgerEntry[],
+  stranded: readonly JournalEntry[],
   flags: RestrictFlags,
 ): Promise<boolean> {
   const { context, prompter, reporter } = session;

@@ -1,7 +1,7 @@
 import type { InspectedWebhook } from '../../providers/audit-support.ts';
 import { auditSupports } from '../../providers/audit-registry.ts';
 import type { WebhookAdmin, WebhookPlace } from '../../providers/webhook-support.ts';
-import type { LedgerEntry } from '../../store/webhook-ledger.ts';
+import type { JournalEntry } from '../../store/webhook-journal.ts';
 import { assertTellable } from '../../errors.ts';
 import { concurrently } from '../concurrently.ts';
 import type { OperationContext } from '../context.ts';
@@ -47,7 +47,7 @@ export async function auditWebhooks(context: OperationContext, open: OpenLink): 
 async function auditEntry(
   open: OpenLink,
   admin: WebhookAdmin,
-  entry: LedgerEntry,
+  entry: JournalEntry,
   url: string,
 ): Promise<readonly Finding[]> {
   const { name } = open.link;

@@ -6,7 +6,7 @@ import { toLinkPath } from './file-names.ts';
 import { ensurePrivateDirectory, readPrivateFile, writePrivateFile } from './private-files.ts';
 
 /** What gitlink knows of its webhook at one place: which hook, and which secret it has. Never the secret. */
-export interface LedgerEntry {
+export interface JournalEntry {
   /** `repository:<id>` or `namespace:<path>`. */
   readonly place: string;
   /** The name for people: a repository's full name or a namespace. */
@@ -28,23 +28,26 @@ export interface LedgerEntry {
 }
 
 /** Whether a hook of gitlink is there, or may be because the answer to its making was lost. */
-export function isOwned({ state, hookId }: LedgerEntry): boolean {
+export function isOwned({ state, hookId }: JournalEntry): boolean {
   return state === 'sent' || (state !== 'removed' && hookId !== null);
 }
 
 /** The journal of one link's webhooks: one line a step, the newest line of a place counts. */
-export interface WebhookLedger {
+export interface WebhookJournal {
   /** What is known now, by place. */
-  readonly entries: ReadonlyMap<string, LedgerEntry>;
+  readonly entries: ReadonlyMap<string, JournalEntry>;
   /** Adds a line; resolves when it is on the disk. Lines of the same moment share one flush. */
-  record(entry: LedgerEntry): Promise<void>;
+  record(entry: JournalEntry): Promise<void>;
   /** Rewrites the journal without its outdated lines and closes it. */
   close(): Promise<void>;
 }
 
 /** Reads a link's webhooks without opening the journal for writing. */
-export function readWebhookLedger(stateDirectory: string, linkId: string): ReadonlyMap<string, LedgerEntry> {
-  const entries = new Map<string, LedgerEntry>();
+export function readWebhookJournal(
+  stateDirectory: string,
+  linkId: string,
+): ReadonlyMap<string, JournalEntry> {
+  const entries = new Map<string, JournalEntry>();
   const content =
     readPrivateFile(toLinkPath(stateDirectory, 'webhooks.jsonl', linkId))?.toString('utf8') ?? '';
   for (const line of content.split('\n')) {
@@ -55,7 +58,7 @@ export function readWebhookLedger(stateDirectory: string, linkId: string): Reado
 }
 
 /** Forgets a link's webhooks. */
-export function removeWebhookLedger(stateDirectory: string, linkId: string): void {
+export function removeWebhookJournal(stateDirectory: string, linkId: string): void {
   rmSync(toLinkPath(stateDirectory, 'webhooks.jsonl', linkId), { force: true });
 }
 
@@ -64,11 +67,11 @@ export function removeWebhookLedger(stateDirectory: string, linkId: string): voi
  *
  * @throws StorageError when it cannot be written.
  */
-export async function openWebhookLedger(stateDirectory: string, linkId: string): Promise<WebhookLedger> {
-  if (linkId === environmentId) return createMemoryLedger();
+export async function openWebhookJournal(stateDirectory: string, linkId: string): Promise<WebhookJournal> {
+  if (linkId === environmentId) return createMemoryJournal();
   ensurePrivateDirectory(stateDirectory);
   const path = toLinkPath(stateDirectory, 'webhooks.jsonl', linkId);
-  const entries = new Map(readWebhookLedger(stateDirectory, linkId));
+  const entries = new Map(readWebhookJournal(stateDirectory, linkId));
   // A line that a crash cut short must not swallow the next one.
   compact(path, entries);
   const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
@@ -88,8 +91,8 @@ export async function openWebhookLedger(stateDirectory: string, linkId: string):
 }
 
 /** The journal of a link that exists only as long as its process: nobody can continue its runs. */
-function createMemoryLedger(): WebhookLedger {
-  const entries = new Map<string, LedgerEntry>();
+function createMemoryJournal(): WebhookJournal {
+  const entries = new Map<string, JournalEntry>();
   return {
     entries,
     record: (entry) => {
@@ -129,15 +132,17 @@ function createFlusher(handle: FileHandle, path: string): (line: string) => Prom
   };
 }
 
-function compact(path: string, entries: ReadonlyMap<string, LedgerEntry>): void {
+function compact(path: string, entries: ReadonlyMap<string, JournalEntry>): void {
   writePrivateFile(path, [...entries.values()].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
 }
 
-function parseLine(line: string): LedgerEntry | null {
+function parseLine(line: string): JournalEntry | null {
   if (!line.endsWith('}')) return null;
   try {
-    const entry = JSON.parse(line) as Partial<LedgerEntry>;
-    return typeof entry.place === 'string' && typeof entry.state === 'string' ? (entry as LedgerEntry) : null;
+    const entry = JSON.parse(line) as Partial<JournalEntry>;
+    return typeof entry.place === 'string' && typeof entry.state === 'string'
+      ? (entry as JournalEntry)
+      : null;
   } catch {
     return null;
   }
