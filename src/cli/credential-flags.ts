@@ -139,9 +139,12 @@ export async function obtainToken(
   }
   session.reporter.note(`Make a token at ${page.url}`);
   session.reporter.note(page.instructions);
-  const token = await session.prompter.askSecret('Paste the token', '--with-token');
+  const token = await session.prompter.askSecret('Paste the token', '--with-token', noTokenAdvice);
   return toSecret(token.reveal(), 'the answer', 'token');
 }
+
+/** What a person is told who presses Enter where a token belongs: a slip must not cost all that was answered before. */
+export const noTokenAdvice = 'Nothing was pasted. Paste the token, or stop with Ctrl-C.';
 
 /** Where a person says that a secret is. */
 interface SecretPlaces {

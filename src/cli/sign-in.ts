@@ -14,9 +14,9 @@ import { chooseWay, signInBy } from './browser-sign-in.ts';
 import { findSignInClient, registerByHand, registerByToken } from './choose-client.ts';
 import { signInAsApp, toAppWebhook } from './app-sign-in.ts';
 import { describeCredential } from './describe-credential.ts';
-import { readCapabilities, type CredentialFlags } from './credential-flags.ts';
+import { noTokenAdvice, readCapabilities, type CredentialFlags } from './credential-flags.ts';
 import type { Session } from './session.ts';
-import { noTokenAdvice, verifyToken, type TokenSignInWish } from './token-sign-in.ts';
+import { verifyToken, type TokenSignInWish } from './token-sign-in.ts';
 
 /** A credential that is verified and not kept yet. */
 export interface SignedIn {

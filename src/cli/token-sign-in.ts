@@ -6,7 +6,6 @@ import { verifyGitCredential } from '../operations/verify-git-credential.ts';
 import { toPrintable } from '../printable.ts';
 import type { AccountKind } from '../providers/provider.ts';
 import { obtainToken, type CredentialFlags } from './credential-flags.ts';
-import type { Prompter } from './prompter.ts';
 import type { Session } from './session.ts';
 
 /** What is wanted of a token. */
@@ -31,12 +30,7 @@ export async function verifyToken(
 ): Promise<VerifiedCredential> {
   const places = [...repositories, ...namespaces];
   const { context, prompter } = session;
-  const token = await obtainToken(
-    { ...session, prompter: toInsistent(prompter) },
-    provider,
-    { place: description, commandLine },
-    flags,
-  );
+  const token = await obtainToken(session, provider, { place: description, commandLine }, flags);
   const shape = judgeTokenShape(provider, token, flags.username ?? null);
   if (shape.use === 'none') throw new UsageError(`This is ${shape.what}.`, { hint: shape.hint });
   const credential = { kind: shape.kind, token, signIn: null };
@@ -63,14 +57,6 @@ export async function verifyToken(
   const repository =
     repositories[0] ?? (await prompter.ask('A repository that it is for (OWNER/NAME)', '--repo OWNER/NAME'));
   return verifyGitCredential(context, provider, description, { credential, username, repository, caFile });
-}
-
-/** What a person is told who presses Enter where a token belongs. */
-export const noTokenAdvice = 'Nothing was pasted. Paste the token, or stop with Ctrl-C.';
-
-/** Asks for a token until there is one: a slip of the finger shall not cost all that was answered before. */
-function toInsistent(prompter: Prompter): Prompter {
-  return { ...prompter, askSecret: (question, flag) => prompter.askSecret(question, flag, noTokenAdvice) };
 }
 
 /** Accounts that are places: the host does not tell which, so the person does. */

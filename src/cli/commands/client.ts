@@ -8,7 +8,7 @@ import { findProvider, getProvider } from '../../providers/registry.ts';
 import type { ClientRecord, Storage } from '../../store/link-schema.ts';
 import { addGivenApp, createApp, toAppWebhook } from '../app-sign-in.ts';
 import { describeRegistration, registerByHand, registerByToken } from '../choose-client.ts';
-import { readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts';
+import { noTokenAdvice, readGivenSecret, toAbsolutePath, toPort } from '../credential-flags.ts';
 import { collectList, createChoice, createCommand, type Cli } from '../program.ts';
 import { assertConfirmed, chooseStorage, type Session } from '../session.ts';
 import { recogniseWithConsent } from '../recognise-with-consent.ts';
@@ -186,6 +186,7 @@ async function create(session: Session, word: string | undefined, flags: ClientC
     (await prompter.askSecret(
       'Paste a token that may register clients (used once, not kept)',
       '--with-token',
+      noTokenAdvice,
     ));
   const record = await registerByToken(session, recognised, storage, {
     token,
@@ -207,7 +208,8 @@ async function remove(session: Session, word: string | undefined, flags: ClientC
   if (isAtHost) {
     const given = await readToken(session, flags);
     const token =
-      given ?? (await prompter.askSecret('Paste a token that may delete clients', '--with-token'));
+      given ??
+      (await prompter.askSecret('Paste a token that may delete clients', '--with-token', noTokenAdvice));
     await deleteRegistration(context, client, { token, caFile: flags.caFile ?? null });
     reporter.note(`${toDisplayHost(host)} does not know ${clientId} any more.`);
     if (users.length > 0) {
