@@ -1,3 +1,4 @@
+import { environmentId } from '../store/environment-records.ts';
 import { quoteWord } from './quote-word.ts';
 import type { RegenerateRequest } from './regenerate-webhooks.ts';
 
@@ -10,9 +11,13 @@ export type RequestWords = Pick<
 /** A run that is begun again goes on where the last one ended; over more than was asked for it would change more. */
 export function sayHowToContinue(request: RequestWords): string {
   const { linkName, mode, target, namespaces, repositories, onSecret, verify, concurrency } = request;
+  const isRotation = mode === 'rotate';
+  // Nothing of the environment's link is kept, so that its secret has to be given again.
+  const isKept = linkName !== environmentId;
   const words = [
     linkName,
-    ...(mode === 'rotate' ? [] : [`--${mode}`]),
+    ...(isRotation ? [] : [`--${mode}`]),
+    ...(isRotation && !isKept ? ['--secret-env', 'VARIABLE'] : []),
     ...(target.url === null ? [] : ['--url', target.url]),
     ...(target.events === null ? [] : ['--events', target.events.join(',')]),
     ...(target.at === null ? [] : ['--at', target.at]),
@@ -24,5 +29,5 @@ export function sayHowToContinue(request: RequestWords): string {
     ...(concurrency === null ? [] : ['--concurrency', String(concurrency)]),
   ];
   const line = `gitlink regenerate-webhooks ${words.map(quoteWord).join(' ')}`;
-  return `${mode === 'rotate' ? 'To continue with the same secret' : 'To continue'}: ${line}`;
+  return `${isRotation ? 'To continue with the same secret' : 'To continue'}: ${line}`;
 }
