@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { GithubApp } from '../simulators/github/app-state.ts';
@@ -106,6 +106,19 @@ describe('the webhook of an App', () => {
     const repaired = await regenerate(made, '--repair');
     expect(repaired.json()).toMatchObject({ results: [{ action: 'repair', state: 'confirmed' }] });
     expect([made.app.hook?.secret, await readSecret(made)]).toEqual([next, next]);
+  });
+
+  test('the secret of an unfinished rotation that is lost is replaced by a new one', async () => {
+    const made = await setUp();
+    made.github.faults.add({ method: 'PATCH', path: /hook\/config/, fault: { kind: 'lost' } });
+    expect((await regenerate(made)).exitCode).toBe(7);
+    made.github.faults.clear();
+    const path = join(made.sandbox.configDirectory, 'links.json');
+    const records = readFileSync(path, 'utf8');
+    writeFileSync(path, records.replace(/("nextSecretItem": ?"app-webhook\.[^"]*\.)[^".]*"/, '$1gone"'));
+    const run = await regenerate(made);
+    expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+    expect(await readSecret(made)).toBe(made.app.hook?.secret);
   });
 
   test('--remove says where alone that can be done', async () => {

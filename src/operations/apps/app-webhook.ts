@@ -186,7 +186,7 @@ async function prepareSecret(
     return { value, item };
   }
   if (suppliedSecret) assertUsableSecret(suppliedSecret);
-  if (value !== undefined && client.app.webhook?.nextSecretItem != null) throw unfinished(client);
+  if (value !== null && client.app.webhook?.nextSecretItem != null) throw unfinished(client);
   const fresh = suppliedSecret ?? new Secret(context.random.bytes(32).toString('hex'));
   const freshItem = nameItem('app-webhook', client.id, context.random);
   await keepSecret(context, client.storage, freshItem, fresh, (records) =>
