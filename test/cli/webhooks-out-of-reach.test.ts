@@ -213,6 +213,27 @@ describe('two at once', () => {
     expect(Object.keys(listHooks(linked.gitea))).toEqual(['ada/site-0001']);
   });
 
+  test('restrict after a killed rotation leaves nothing of what that had read', async () => {
+    const { github, sandbox } = await createLinkedGithub({ token: { scopes: ['repo', 'read:org'] } });
+    const regenerateAll = ['regenerate-webhooks', 'github', '--json'];
+    expect(await sandbox.run([...regenerateAll, '--url', receiverUrl])).toMatchObject({ exitCode: 0 });
+    github.clearRequests();
+    github.setLatency(100);
+    const killed = await sandbox.run([...regenerateAll, '--concurrency', '1'], {
+      onStart: (child) =>
+        void until(() => github.requests.filter(({ path }) => path.includes('/hooks')).length > 4).then(() =>
+          child.kill('SIGKILL'),
+        ),
+    });
+    expect(killed.signal).toBe('SIGKILL');
+    github.setLatency(0);
+    const restricted = await sandbox.run(['restrict', 'github', '--repo', 'ada/notes', '--yes']);
+    expect(restricted, restricted.stderr).toMatchObject({ exitCode: 0 });
+    await sandbox.run(['restrict', 'github', '--unrestricted']);
+    const again = await sandbox.run(regenerateAll);
+    expect(again, again.stderr).toMatchObject({ exitCode: 0 });
+  });
+
   test('two links with one address do not take the hooks of one another', async () => {
     const { github, sandbox, token } = await createLinkedGithub({ token: { scopes: ['repo', 'read:org'] } });
     const link = ['link', 'github', '--host', github.url, '--name', 'other', '--with-token'];
