@@ -33,22 +33,23 @@ export function printTable<Row>(
     return;
   }
   if (rows.length === 0) return;
-  const { shown, cells, widths } = fitColumns(columns, rows, output.columns);
-  const headers = shown.map((column, index) => pad(column.header, widths[index] ?? 0));
+  const fitted = fitColumns(columns, rows, output.columns);
+  const headers = fitted.map(({ column, width }) => pad(column.header, width));
   output.data(styles.faint(headers.join(gap).trimEnd()));
-  const last = shown.length - 1;
+  const last = fitted.length - 1;
   rows.forEach((row, rowIndex) => {
-    const [begin = '', ...rest] = breakText(cells[rowIndex]?.[last] ?? '', widths[last] ?? 0);
     const toLine = (texts: readonly string[]): string =>
-      shown
-        .map((column, index) => {
-          const text = pad(texts[index] ?? '', widths[index] ?? 0);
+      fitted
+        .map(({ column, width }, index) => {
+          const text = pad(texts[index] ?? '', width);
           return (column.style?.(row, styles) ?? ((each: string) => each))(text);
         })
         .join(gap)
         .trimEnd();
-    output.data(toLine([...(cells[rowIndex] ?? []).slice(0, last), begin]));
-    for (const each of rest) output.data(toLine([...shown.slice(0, last).map(() => ''), each]));
+    const texts = fitted.map(({ cells }) => cells[rowIndex] ?? '');
+    const [begin = '', ...rest] = breakText(texts[last] ?? '', fitted[last]?.width ?? 0);
+    output.data(toLine([...texts.slice(0, last), begin]));
+    for (const each of rest) output.data(toLine([...texts.slice(0, last).map(() => ''), each]));
   });
 }
 
@@ -57,39 +58,39 @@ export function toTabbedLine<Row>(columns: readonly Column<Row>[], row: Row): st
   return columns.map((column) => toPrintable(column.cell(row), Infinity)).join('\t');
 }
 
-interface FittedColumns<Row> {
-  readonly shown: readonly Column<Row>[];
-  /** The texts of the shown columns, row by row. */
-  readonly cells: readonly (readonly string[])[];
-  readonly widths: readonly number[];
+interface FittedColumn<Row> {
+  readonly column: Column<Row>;
+  /** Row by row. */
+  readonly cells: readonly string[];
+  readonly least: number;
+  width: number;
 }
 
-/** Gives each column what it needs; where that is too much, the widest give way first. */
+/** Gives each column what it needs; where that is too much, some are left out, and the widest give way. */
 function fitColumns<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   available: number,
-): FittedColumns<Row> {
-  const cells = rows.map((row) => columns.map((column) => toPrintable(column.cell(row))));
-  const widths = columns.map((column, index) =>
-    cells.reduce((widest, row) => Math.max(widest, measure(row[index] ?? '')), measure(column.header)),
-  );
-  const gaps = gap.length * (widths.length - 1);
-  const least = columns.map((column) => Math.max(column.least ?? 4, measure(column.header)));
-  const needed = widths.reduce((sum, width, index) => sum + Math.min(width, least[index] ?? 0), gaps);
-  const dispensable = columns.filter(({ isDispensable }) => isDispensable).at(-1);
-  if (needed > available && dispensable !== undefined) {
-    const others = columns.filter((column) => column !== dispensable);
-    return fitColumns(others, rows, available);
+): readonly FittedColumn<Row>[] {
+  const fitted = columns.map((column): FittedColumn<Row> => {
+    const cells = rows.map((row) => toPrintable(column.cell(row)));
+    const width = cells.reduce((widest, cell) => Math.max(widest, measure(cell)), measure(column.header));
+    return { column, cells, least: Math.max(column.least ?? 4, measure(column.header)), width };
+  });
+  const total = (widthOf: (each: FittedColumn<Row>) => number): number =>
+    fitted.reduce((sum, each) => sum + widthOf(each), gap.length * (fitted.length - 1));
+  while (total(({ width, least }) => Math.min(width, least)) > available) {
+    const dispensable = fitted.findLastIndex(({ column }) => column.isDispensable);
+    if (dispensable < 0) break;
+    fitted.splice(dispensable, 1);
   }
-  const total = (): number => widths.reduce((sum, width) => sum + width, gaps);
-  while (total() > available) {
-    const spare = widths.map((width, index) => width - (least[index] ?? 0));
-    const widest = spare.indexOf(Math.max(...spare));
-    if ((spare[widest] ?? 0) <= 0) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
+  while (total(({ width }) => width) > available) {
+    const spare = fitted.map(({ width, least }) => width - least);
+    const widest = fitted[spare.indexOf(Math.max(...spare))];
+    if (!widest || widest.width <= widest.least) break;
+    widest.width -= 1;
   }
-  return { shown: columns, cells, widths };
+  return fitted;
 }
 
 /** Fills or cuts a text to a width on the screen. */
