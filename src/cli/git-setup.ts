@@ -1,6 +1,6 @@
-import { toDisplayHost } from '../http/base-url.ts';
 import { join } from 'node:path';
 import { chooseHelperCommand } from '../git/helper-command.ts';
+import { toDisplayHost } from '../http/base-url.ts';
 import {
   listConfiguredHosts,
   listGitHosts,

@@ -1,4 +1,3 @@
-import { quoteWord } from './quote-word.ts';
 import { UsageError } from '../errors.ts';
 import { matchesHost, toCurrentPlace } from '../git/host-match.ts';
 import { readLinkSetting } from '../git/link-setting.ts';
@@ -7,6 +6,7 @@ import { readRepositoryList } from '../store/repository-list.ts';
 import { chooseLink, type LinkChoice } from './choose-link.ts';
 import { listConfiguredHosts } from './configure-git.ts';
 import type { OperationContext } from './context.ts';
+import { quoteWord } from './quote-word.ts';
 
 /** Which link git would get for an address, and why. */
 export interface LinkExplanation extends LinkChoice {

@@ -1,8 +1,8 @@
-import { quoteWord } from './quote-word.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
 import { isSameRepository, isWithinNamespace, parseName } from '../git/repository-path.ts';
 import type { HostAccess, Provider, Repository } from '../providers/provider.ts';
 import type { Restriction } from '../store/link-schema.ts';
+import { quoteWord } from './quote-word.ts';
 
 /** What a person wants a link limited to, as they wrote it. */
 export interface RestrictionWish {

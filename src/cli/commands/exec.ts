@@ -1,12 +1,11 @@
-import { quoteWord } from '../../operations/quote-word.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Command } from 'commander';
 import { CancelledError, exitCodes, GitlinkError, UsageError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
-
 import { handOut } from '../../operations/hand-out.ts';
 import { requireProvider } from '../../operations/link-faults.ts';
+import { quoteWord } from '../../operations/quote-word.ts';
 import { withoutEnvironmentLink } from '../../operations/receiver-command.ts';
 import { collectList, createCommand, type Cli } from '../program.ts';
 import { maskInLogs, warnOfReach } from '../secret-output.ts';

@@ -1,8 +1,8 @@
-import { quoteWord } from '../quote-word.ts';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { redact } from '../../redaction.ts';
+import { quoteWord } from '../quote-word.ts';
 import { count, sound, type Check, type Doctor } from './check.ts';
 
 /** Files in which git and its friends keep credentials in clear text. */

@@ -1,4 +1,3 @@
-import { quoteWord } from '../quote-word.ts';
 import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { GitlinkError, StorageError } from '../../errors.ts';
@@ -9,6 +8,7 @@ import { currentFormat } from '../../store/migrations.ts';
 import { readPrivateFile } from '../../store/private-files.ts';
 import { LockError } from '../../store/process-lock.ts';
 import type { OperationContext } from '../context.ts';
+import { quoteWord } from '../quote-word.ts';
 import { leftoverAgeMs, mendingLine, sound, toDetail, type Check, type Doctor } from './check.ts';
 
 const groupAndWorld = 0o077;

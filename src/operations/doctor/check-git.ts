@@ -1,4 +1,3 @@
-import { quoteWord } from '../quote-word.ts';
 import { GitlinkError, assertTellable } from '../../errors.ts';
 import { readConfigFile } from '../../git/config-file.ts';
 import { planCredentialSetup } from '../../git/credential-config.ts';
@@ -6,6 +5,7 @@ import { listRemotes } from '../../git/remotes.ts';
 import { runGit } from '../../git/run-git.ts';
 import type { Records } from '../../store/link-schema.ts';
 import { listConfiguredHosts, listGitHosts, planGitSetup, planGitUndo } from '../configure-git.ts';
+import { quoteWord } from '../quote-word.ts';
 import { sound, toDetail, type Check, type Doctor } from './check.ts';
 
 /** The first git that hands a helper the path of a repository and obeys an empty `helper` (git-config(1)). */

@@ -1,4 +1,3 @@
-import { quoteWord } from '../quote-word.ts';
 import type { Secret } from '../../secret.ts';
 import type { LinkRecord, Records, Storage } from '../../store/link-schema.ts';
 import { mapLink } from '../change-link.ts';
@@ -8,6 +7,7 @@ import { isAccepted, openLinkFrom } from '../host-access.ts';
 import { readRegistration } from '../apps/register-app.ts';
 import { addIntents, endIntent } from '../intents.ts';
 import { dropSecrets } from '../keep-secret.ts';
+import { quoteWord } from '../quote-word.ts';
 import { readItem, readLinkSecret } from '../read-stored.ts';
 import { whileReplacing } from '../renew-sign-in.ts';
 import { parseItemName } from '../secret-items.ts';

@@ -1,9 +1,9 @@
-import { quoteWord } from '../quote-word.ts';
 import { getProvider } from '../../providers/registry.ts';
 import type { ClientRecord, LinkRecord, Records } from '../../store/link-schema.ts';
 import { isInstallation } from '../is-installation.ts';
 import { describeLinks } from '../describe-links.ts';
 import { findNextStep } from '../next-step.ts';
+import { quoteWord } from '../quote-word.ts';
 import { findOwnWebhooks } from '../remove-webhooks.ts';
 import { listClientItems, parseItemName } from '../secret-items.ts';
 import { tryUnpackCredential } from '../stored-credential.ts';

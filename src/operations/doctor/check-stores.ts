@@ -1,10 +1,10 @@
-import { quoteWord } from '../quote-word.ts';
 import { chmodSync, existsSync, statSync } from 'node:fs';
 import { GitlinkError } from '../../errors.ts';
 import { findExecutable } from '../../git/find-executable.ts';
 import { toVaultPath } from '../../store/file-names.ts';
 import { connectSessionBus, findSessionBusSocket } from '../../vault/session-bus.ts';
 import { VaultError } from '../../vault/vault.ts';
+import { quoteWord } from '../quote-word.ts';
 import { count, sound, toDetail, type Check, type Doctor } from './check.ts';
 import { listNamedItems, type StoreReadings } from './read-stores.ts';
 

@@ -1,4 +1,3 @@
-import { quoteWord } from '../quote-word.ts';
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { GitlinkError, assertTellable } from '../../errors.ts';
@@ -11,6 +10,7 @@ import { getProvider } from '../../providers/registry.ts';
 import type { LinkRecord } from '../../store/link-schema.ts';
 import { withDeadline } from '../deadline.ts';
 import { openAnonymous } from '../open-anonymous.ts';
+import { quoteWord } from '../quote-word.ts';
 import { sound, toDetail, type Check, type Doctor } from './check.ts';
 
 const hostDeadlineMs = 5_000;
